@@ -1,0 +1,9 @@
+"""The vocabulary: frozen values and Protocols. No I/O, no clock, no chance.
+
+value     Value, State, Node (a value with its Origin chain)
+host      Target (how to reach a host), Resource, Graph, HostSpec
+step      Script, Command, Put, Guard; Task, Batch, Outcome: what goes to a host and what comes back
+change    Change, Plan, Verdict, PassResult
+kind      Kind, Spec base, Probe: the contract of a file in kinds/
+port      Session, Transport, Journal: what the edges must offer
+"""

@@ -1,0 +1,69 @@
+"""The contract of a file in kinds/: a schema and pure functions. A kind never compares and never decides *whether*."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from fleet.model.change import Change, Observed
+from fleet.model.host import Resource
+from fleet.model.step import Outcome, Script, Step
+from fleet.model.value import State
+
+
+class Stage(IntEnum):
+    """Where a kind usually comes on a host; breaks ties in the order and places everything after packages by default."""
+
+    GROUP = 10
+    USER = 20
+    DIRECTORY = 30
+    PACKAGE = 40
+    FILE = 50
+    SYSTEM = 60  # sysctl, cron
+    SERVICE = 70
+    COMMAND = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How to look at all resources of a kind at once. Probes of the same `script.text` are merged into one task over
+    the union of their args (each kind's args in order, repeated ones once), and every reader gets the whole output
+    and must find its own lines by name. read: (outcome) → resource id → Observed, for every resource given."""
+
+    script: Script
+    read: Callable[[Outcome], Mapping[str, Observed]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One sort of thing. Lives in kinds/NAME.py as `KIND`.
+
+    Spec: frozen pydantic model of the attributes (extra="forbid", every field with a one-line description). The compiler
+        takes `ensure`-like attributes as they are; the attributes every resource has (needs, reload_on, restart_on,
+        only_on, drift) are its own and never reach the Spec. A Spec with a `template` or `source` attribute gets the file
+        of that name, found through the layers, as `content` (rendered, or byte for byte).
+    check(name): refuses an impossible name with ValueError.
+    state(name, spec, content): the desired State, or None for `ensure: absent`.
+    observe(resources): one Probe for all of them; their `desired` may be used to ask for less.
+    fix(changes): task id (the resource's) → steps. Kinds that act in one transaction (package) return the steps under
+        the first change's id and an empty tuple for the rest; the driver gives them all that task's outcome.
+    witness(resource): absolute paths whose identity proves that the last observation holds; None: nothing proves it.
+    owns(name, spec): claims such as "path:/etc/motd", "user:alice", "unit:nginx.service": one owner each on a host.
+    wants(name, spec): claims that must be right first if anything on the host owns them (automatic edges).
+    foreseeable: False when its effects cannot be known beforehand (package, command): look again afterwards.
+    """
+
+    name: str
+    doc: str
+    Spec: type[Any]
+    stage: Stage
+    state: Callable[[str, Any, bytes | None], State | None]
+    observe: Callable[[Sequence[Resource]], Probe]
+    fix: Callable[[Sequence[Change]], Mapping[str, tuple[Step, ...]]]
+    witness: Callable[[Resource], tuple[str, ...] | None]
+    check: Callable[[str], None]
+    owns: Callable[[str, Any], tuple[str, ...]]
+    wants: Callable[[str, Any], tuple[str, ...]]
+    foreseeable: bool = True

@@ -1,0 +1,56 @@
+"""What the edges must offer. The driver knows these and nothing of SSH, HTTP or SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from fleet.model.change import PassResult, Plan
+from fleet.model.host import Target
+from fleet.model.step import Batch, Outcome, Report
+
+
+class Session(Protocol):
+    """An open way to one host. One batch at a time; a second caller waits.
+
+    perform never raises for what happens on the host: every task of the batch has an Outcome, UNKNOWN when the
+    connection was lost or the deadline passed before its result came. It raises TransportError only when it is certain
+    that nothing was started. Cancelling it ends the work on the host too. `report` hears each outcome as it comes.
+    """
+
+    async def perform(self, batch: Batch, report: Report | None = None) -> Mapping[str, Outcome]: ...
+
+    async def aclose(self) -> None: ...
+
+    @property
+    def round_trips(self) -> int: ...
+
+
+class Transport(Protocol):
+    """Opens sessions. Raises TransportError, classified; never sends a byte to a host whose key is not pinned."""
+
+    async def connect(self, target: Target) -> Session: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Journal(Protocol):
+    """The record. `intend` returns only once the intent is on disk; the rest may be batched."""
+
+    async def start_run(self, command: str, environment: str, revision: str, trace_id: str) -> int: ...
+
+    async def intend(self, run: int, plan: Plan, attempt: str) -> None: ...
+
+    async def record(self, run: int, result: PassResult, trace_id: str) -> None: ...
+
+    async def finish_run(self, run: int, verdicts: Sequence[str]) -> None: ...
+
+
+class Watcher(Protocol):
+    """Hears how a run goes while it goes: progress bars, logs, later server-sent events. Must not raise or block."""
+
+    def stage(self, host: str, stage: str) -> None: ...
+
+    def outcome(self, host: str, outcome: Outcome) -> None: ...
+
+    def done(self, result: PassResult) -> None: ...

@@ -1,0 +1,124 @@
+"""What goes to a host and what comes back. Steps are values; only the transport turns them into words on a wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Constant POSIX sh text of ours; everything that varies is an argument ("$@"), which no shell interprets."""
+
+    text: str
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program and its words; `shell` holds a user's own shell text instead. timeout in seconds, 0: the batch's."""
+
+    argv: tuple[str, ...] = ()
+    shell: str = ""
+    stdin: bytes = field(default=b"", repr=False)
+    cwd: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Replace one regular file atomically (observe-facts §6.2): temporary file beside it, digest checked, owner and
+    mode set, validated, synced, compared with what was seen, renamed.
+
+    seen: hex sha256 of the content that was observed; "" when nothing stood there. Anything else now: conflict.
+    mode: octal without leading zero ("640"); "", owner "", group "": as it was, else 0644 and the login user's.
+    validate: words of a command to which "{path}" stands for the temporary file.
+    """
+
+    path: str
+    content: bytes = field(repr=False)
+    seen: str
+    owner: str = ""
+    group: str = ""
+    mode: str = ""
+    validate: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Compare and swap for all else: constant sh text that exits 0 while what was observed still holds. Else: conflict."""
+
+    text: str
+    args: tuple[str, ...] = ()
+
+
+Step: TypeAlias = Script | Command | Put | Guard
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One entry of a batch: the steps of one change, or the one Script of a probe. The first step that fails ends it.
+
+    id: resource id, or the name of a probe ("look:paths"). needs: tasks of this batch that must be ok, else skipped.
+    due: ids whose reload/restart falls due when this task changes something, written down before its first step:
+         "RESOURCE_ID ACTION" pairs. clears: the resource id whose due mark is struck out when the task is ok.
+    when_due: run only while the due mark of this resource id stands on the host ("": always).
+    """
+
+    id: str
+    steps: tuple[Step, ...]
+    needs: tuple[str, ...] = ()
+    due: tuple[tuple[str, str], ...] = ()
+    clears: str = ""
+    when_due: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Who writes: the host refuses another environment and an older token (both checked before the first step).
+
+    token only grows: max(milliseconds since 1970, the host's last + 1). attempt: unique, names the host's journal.
+    """
+
+    environment: str
+    token: int
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One script, one round trip. `write` is None when it only looks. deadline: seconds, kept on both sides."""
+
+    tasks: tuple[Task, ...]
+    write: Write | None = None
+    deadline: float = 60.0
+
+
+class Status(StrEnum):
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"  # something it needs failed
+    CONFLICT = "conflict"  # the host is no longer as it was observed, or refuses this writer
+    UNKNOWN = "unknown"  # the connection was lost: nobody knows
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one task. output: bytes as the host sent them (capped), never trusted, never rendered.
+
+    step: index of the step that failed. seconds: on the host where it can be had, else as seen from here.
+    """
+
+    id: str
+    status: Status
+    code: int | None = None
+    output: bytes = field(default=b"", repr=False)
+    step: int = -1
+    seconds: float = 0.0
+    truncated: bool = False
+
+
+Report: TypeAlias = Callable[[Outcome], None]
