@@ -20,7 +20,7 @@ class Unreadable:
     reason: str
 
 
-Observed: TypeAlias = "State | None | Unreadable"
+Observed: TypeAlias = "State | Unreadable | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All changes of one host, in dependency order. digest: hex sha256 over ids, before and after: equal plans share it.
+    """All changes of one host, in dependency order. digest: hex sha256 over ids, before and after.
 
     provisional: ids whose change may still differ, since something before them has effects nobody can foresee.
     """

@@ -14,7 +14,7 @@ from fleet.model.value import State
 
 
 class Stage(IntEnum):
-    """Where a kind usually comes on a host; breaks ties in the order and places everything after packages by default."""
+    """Where a kind usually comes on a host; breaks ties in the order, and puts what is later after packages."""
 
     GROUP = 10
     USER = 20
@@ -40,10 +40,10 @@ class Probe:
 class Kind:
     """One sort of thing. Lives in kinds/NAME.py as `KIND`.
 
-    Spec: frozen pydantic model of the attributes (extra="forbid", every field with a one-line description). The compiler
-        takes `ensure`-like attributes as they are; the attributes every resource has (needs, reload_on, restart_on,
-        only_on, drift) are its own and never reach the Spec. A Spec with a `template` or `source` attribute gets the file
-        of that name, found through the layers, as `content` (rendered, or byte for byte).
+    Spec: frozen pydantic model of the attributes (extra="forbid", every field with a one-line description). What every
+        resource may have (needs, reload_on, restart_on, only_on, drift) is the compiler's and never reaches the Spec.
+        A Spec with a `template` or `source` attribute gets the file of that name, found through the layers, as
+        `content` (rendered, or byte for byte).
     check(name): refuses an impossible name with ValueError.
     state(name, spec, content): the desired State, or None for `ensure: absent`.
     observe(resources): one Probe for all of them; their `desired` may be used to ask for less.

@@ -49,7 +49,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Compare and swap for all else: constant sh text that exits 0 while what was observed still holds. Else: conflict."""
+    """Compare and swap for all else: constant sh text that exits 0 while what was observed holds. Else: conflict."""
 
     text: str
     args: tuple[str, ...] = ()
