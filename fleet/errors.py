@@ -4,6 +4,7 @@
     ├── ConfigError        what users wrote is wrong: one or many `Problem`s, each with its Origin   (exit 1)
     ├── UsageError         the command line is wrong: nothing selected, no such host                  (exit 1)
     ├── TransportError     a host could not be reached or talked to; carries a `Failure`, "again?"    (exit 4)
+    ├── IdentityError      the host belongs to another environment                                    (exit 5)
     ├── HistoryError       the record could not be written or read                                    (exit 1)
     └── SandboxError       throw-away hosts cannot be had here, and why                               (exit 1)
 
@@ -107,6 +108,12 @@ class TransportError(FleetError):
         self.message = message
         self.hint = hint
         super().__init__(f"{failure}: {message}" + (f" ({hint})" if hint else ""))
+
+
+class IdentityError(FleetError):
+    """The host says that it belongs to another environment. Nothing is changed on it."""
+
+    exit_code = 5
 
 
 class HistoryError(FleetError):

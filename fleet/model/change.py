@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from fleet.errors import TransportError
+from fleet.errors import FleetError
 from fleet.model.host import Resource
 from fleet.model.step import Outcome
 from fleet.model.value import State
@@ -77,8 +77,8 @@ class Verdict(StrEnum):
 class PassResult:
     """One host once through observe, plan, apply, verify.
 
-    plan: what the first look found; outcomes: per resource id, of the changes made; remaining: ids still not right
-    after the last look. seconds: stage → time. round_trips: batches sent.
+    plan: what the first look found, and what later looks added; outcomes: per resource id, of the changes made;
+    remaining: ids still not right after the last look, with why. seconds: stage → time. round_trips: batches sent.
     """
 
     host: str
@@ -86,7 +86,7 @@ class PassResult:
     verdict: Verdict
     plan: Plan | None = None
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
-    remaining: tuple[str, ...] = ()
-    error: TransportError | None = None
+    remaining: Mapping[str, str] = field(default_factory=dict)
+    error: FleetError | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     round_trips: int = 0

@@ -1,0 +1,236 @@
+"""The pass: one host once through look, plan, apply and look again, over any Session.
+
+Input: a HostSpec, a Session and what the caller decides (`Intent`); output: a PassResult. Never raises for what happens
+on the host; a lost connection is *unreachable* while looking and *unknown* once something was being changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from fleet.converge.look import STATE_TASK, HostState, look, read_state, state_task
+from fleet.converge.plan import ancestors, plan
+from fleet.converge.rounds import Round, next_round
+from fleet.converge.witness import WITNESS_TASK, Memory, Witnesses, read_witnesses, witness_task
+from fleet.errors import Failure, FleetError, IdentityError, TransportError
+from fleet.model.change import Change, Observed, PassResult, Plan, Verdict
+from fleet.model.host import HostSpec, Resource
+from fleet.model.kind import Kind
+from fleet.model.port import Session, Watcher
+from fleet.model.step import Batch, Command, Outcome, Status, Task, Write
+
+# A host that needs more scripts than this for one pass is going round in circles.
+MAX_ROUNDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a pass may do. write: makes the writer's token from the host's last one; None: only look and plan.
+
+    intend: called with each round's Plan and the attempt's name before anything of it is sent; returns when the intent
+    is on disk. settled: resource id → digest that an earlier pass verified, to tell drift from what Git asks for.
+    memory: what is remembered of this host since the last pass; None: look at everything.
+    """
+
+    write: Callable[[int], Write] | None = None
+    intend: Callable[[Plan, str], Awaitable[None]] | None = None
+    settled: Mapping[str, str] = field(default_factory=dict)
+    memory: Memory | None = None
+
+
+@dataclass(slots=True)
+class _Pass:
+    """What is known so far. Lives for one pass."""
+
+    spec: HostSpec
+    session: Session
+    kinds: Mapping[str, Kind]
+    watcher: Watcher
+    observed: dict[str, Observed] = field(default_factory=dict)
+    state: HostState = field(default_factory=HostState)
+    first: Plan | None = None
+    changes: dict[str, Change] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    lost: bool = False
+
+    async def perform(self, stage: str, batch: Batch) -> Mapping[str, Outcome]:
+        self.watcher.stage(self.spec.name, stage)
+        started = time.perf_counter()
+        looks = {task.id for task in batch.tasks if task.id.startswith("look:")}
+
+        def report(outcome: Outcome) -> None:
+            if outcome.id not in looks:
+                self.watcher.outcome(self.spec.name, outcome)
+
+        try:
+            return await self.session.perform(batch, report)
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
+
+    async def observe(self, memory: Memory | None) -> None:
+        """The first look. With a memory of this host: one `stat`, and only what it does not vouch for in full."""
+        resources = self.spec.resources
+        if memory is not None and memory.seen:
+            unproven = [r for r in resources if r.id not in memory.seen or self.kinds[r.kind].witness(r) is None]
+            now = await self._look(unproven, witness=resources)
+            memory.keep(unproven, self.observed, now)
+            self.observed |= memory.recall([r for r in resources if r.id not in self.observed], self.kinds, now)
+            resources = tuple(r for r in resources if r.id not in self.observed)
+            if not resources:
+                return
+        then = await self._look(resources, witness=resources if memory is not None else ())
+        if memory is not None:
+            memory.keep(resources, self.observed, then)
+
+    async def _look(self, resources: Sequence[Resource], witness: Sequence[Resource]) -> Witnesses | None:
+        """One round trip: witnesses first, then what they should vouch for, and the host's own memory."""
+        wanted = look(resources, self.kinds)
+        first = (witness_task(witness, self.kinds),) if witness else ()
+        tasks = (*first, state_task(), *wanted.tasks)
+        outcomes = await self.perform("observe", Batch(tasks, deadline=self.spec.target.timeout))
+        _all_known(tasks, outcomes)
+        self.state = read_state(outcomes.get(STATE_TASK))
+        if self.state.environment not in ("", self.spec.environment):
+            raise IdentityError(
+                f"{self.spec.name} belongs to environment {self.state.environment!r}, not {self.spec.environment!r}: "
+                "nothing was changed; if it really moved, remove /var/lib/fleet/environment on it"
+            )
+        self.observed |= wanted.read(outcomes)
+        return read_witnesses(outcomes.get(WITNESS_TASK))
+
+    def plan(self) -> Plan:
+        return plan(self.spec, self.observed, self.state.due, self.kinds)
+
+    async def apply(self, chosen: Round, write: Write) -> None:
+        """One script: the round's tasks, then the look at what they touched. Learns what became of both."""
+        again = look([r for r in self.spec.resources if r.id in chosen.look_at], self.kinds)
+        tasks = (*chosen.tasks, *again.tasks, state_task())
+        batch = Batch(tasks, write, deadline=self.spec.target.timeout + _asked(chosen.tasks))
+        outcomes = await self.perform("apply", batch)
+        for change in chosen.changes:
+            one = change.resource.id
+            carried = outcomes.get(chosen.joined[one], Outcome(one, Status.UNKNOWN))
+            self.outcomes[one] = replace(carried, id=one)
+        self.observed |= again.read(outcomes)
+        self.state = read_state(outcomes.get(STATE_TASK))
+        self.lost = any(outcomes.get(t.id, Outcome(t.id, Status.UNKNOWN)).status is Status.UNKNOWN for t in tasks)
+
+
+async def run_pass(
+    spec: HostSpec, session: Session, kinds: Mapping[str, Kind], intent: Intent, watcher: Watcher
+) -> PassResult:
+    """One host once through the loop."""
+    one = _Pass(spec, session, kinds, watcher)
+    error: FleetError | None = None
+    try:
+        await one.observe(intent.memory)
+        one.first = one.plan()
+        one.changes = {c.resource.id: c for c in one.first.changes}
+        if intent.write is not None:
+            await _converge(one, intent, intent.write)
+    except (TransportError, IdentityError) as caught:
+        error = caught
+    return _result(one, intent, error)
+
+
+async def _converge(one: _Pass, intent: Intent, write: Callable[[int], Write]) -> None:
+    for _ in range(MAX_ROUNDS):
+        current = one.plan()
+        todo = _startable(one, current, intent)
+        if not todo:
+            return
+        chosen = next_round(one.spec, todo, one.kinds)
+        token = write(one.state.fence)
+        one.changes |= {c.resource.id: c for c in chosen.changes}
+        if intent.intend is not None:
+            await intent.intend(replace(current, changes=chosen.changes), token.attempt)
+        await one.apply(chosen, token)
+        if one.lost:
+            return
+
+
+def _startable(one: _Pass, current: Plan, intent: Intent) -> list[Change]:
+    """Changes not tried yet in this pass. What needs something bad is skipped, and says so."""
+    bad = set(current.unreadable) | {i for i, o in one.outcomes.items() if o.status is not Status.OK}
+    todo = []
+    for change in current.changes:
+        name = change.resource.id
+        if name in one.outcomes or _only_reported(change, intent):
+            continue
+        blockers = sorted(ancestors(one.spec.graph, name) & bad)
+        if blockers:
+            one.changes[name] = change
+            one.outcomes[name] = Outcome(name, Status.SKIPPED, output=f"needs {blockers[0]}".encode())
+            continue
+        todo.append(change)
+    return todo
+
+
+def _only_reported(change: Change, intent: Intent) -> bool:
+    """Drift (Git did not move) of a resource whose drift is to be reported, not corrected."""
+    resource = change.resource
+    return resource.drift == "report" and intent.settled.get(resource.id) == resource.digest
+
+
+def _result(one: _Pass, intent: Intent, error: FleetError | None) -> PassResult:
+    remaining: dict[str, str] | None = None
+    last = one.plan() if one.first is not None else None
+    if last is not None and intent.write is not None:
+        remaining = {c.resource.id: _still(c) for c in last.changes if not _only_reported(c, intent)}
+    found = None
+    if one.first is not None and last is not None:
+        order = [i for i in one.spec.graph.order if i in one.changes]
+        found = replace(one.first, changes=tuple(one.changes[i] for i in order), unreadable=last.unreadable)
+    return PassResult(
+        one.spec.name,
+        one.spec.environment,
+        _verdict(one, last, remaining, error),
+        found,
+        one.outcomes,
+        remaining or {},
+        error,
+        one.seconds,
+        one.session.round_trips,
+    )
+
+
+def _verdict(one: _Pass, last: Plan | None, remaining: Mapping[str, str] | None, error: FleetError | None) -> Verdict:
+    """The worst that happened, in the order of how much a person must care. remaining None: only planning."""
+    statuses = {o.status for o in one.outcomes.values()}
+    if isinstance(error, IdentityError) or Status.CONFLICT in statuses:
+        return Verdict.CONFLICT
+    if one.lost or Status.UNKNOWN in statuses:
+        return Verdict.UNKNOWN
+    if error is not None or last is None:
+        return Verdict.UNREACHABLE
+    if statuses & {Status.FAILED, Status.SKIPPED} or remaining or last.unreadable:
+        return Verdict.FAILED
+    if one.outcomes:
+        return Verdict.CHANGED
+    if last.changes:
+        return Verdict.PENDING if remaining is None else Verdict.DRIFTED
+    return Verdict.IN_SYNC
+
+
+def _still(change: Change) -> str:
+    if change.attributes:
+        return "differs in " + ", ".join(change.attributes)
+    if change.due:
+        return f"{change.due} is still due"
+    return "is still there" if change.after is None else "is still absent"
+
+
+def _asked(tasks: Sequence[Task]) -> float:
+    """Seconds that users allow their own commands, on top of what the host is allowed anyway."""
+    return sum(step.timeout for task in tasks for step in task.steps if isinstance(step, Command))
+
+
+def _all_known(tasks: Sequence[Task], outcomes: Mapping[str, Outcome]) -> None:
+    """While looking nothing was changed, so a lost connection is plain *unreachable*."""
+    for task in tasks:
+        outcome = outcomes.get(task.id)
+        if outcome is None or outcome.status is Status.UNKNOWN:
+            raise TransportError(Failure.LOST, "the connection was lost, or the time was up, while looking")

@@ -1,0 +1,99 @@
+"""Join the probes of all kinds into few tasks, and read their outcomes: resources in, Observation out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from fleet.model.change import Observed, Unreadable
+from fleet.model.host import Resource
+from fleet.model.kind import Kind, Probe
+from fleet.model.step import Outcome, Script, Status, Task
+
+# The host's side of fleet's memory (design §7): whose host it is, the last token, and what is still due. No forks.
+STATE_TASK = "look:state"
+STATE_TEXT = """\
+d=/var/lib/fleet
+for f in environment fence; do
+  if [ -r "$d/$f" ]; then IFS= read -r v <"$d/$f" || :; printf '%s %s\\n' "$f" "$v"; fi
+done
+for f in "$d"/due/*; do
+  if [ -f "$f" ]; then IFS= read -r v <"$f" || :; printf 'due %s\\n' "$v"; fi
+done
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class HostState:
+    """What `/var/lib/fleet` on the host says. environment "": no apply has claimed it yet. fence 0: never written."""
+
+    environment: str = ""
+    fence: int = 0
+    due: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A look that has not happened yet: tasks to send, and who reads which outcome."""
+
+    resources: tuple[Resource, ...]
+    tasks: tuple[Task, ...]
+    readers: tuple[tuple[str, Probe, tuple[Resource, ...]], ...]
+
+    def read(self, outcomes: Mapping[str, Outcome]) -> dict[str, Observed]:
+        """Every resource looked at → what was seen. A host's nonsense makes its own resources unreadable, no more."""
+        seen: dict[str, Observed] = {}
+        for task_id, probe, resources in self.readers:
+            found = _answer(probe, outcomes.get(task_id))
+            for resource in resources:
+                seen[resource.id] = found.get(resource.id, Unreadable("the host's answer does not mention it"))
+        return seen
+
+
+def look(resources: Iterable[Resource], kinds: Mapping[str, Kind]) -> Look:
+    """One probe per kind; probes with the same text become one task over the union of their arguments."""
+    wanted = tuple(resources)
+    by_text: dict[str, list[tuple[Probe, tuple[Resource, ...]]]] = {}
+    for kind, members in groupby(sorted(wanted, key=lambda r: r.kind), key=lambda r: r.kind):
+        group = tuple(members)
+        probe = kinds[kind].observe(group)
+        by_text.setdefault(probe.script.text, []).append((probe, group))
+    tasks: list[Task] = []
+    readers: list[tuple[str, Probe, tuple[Resource, ...]]] = []
+    for number, (text, probes) in enumerate(by_text.items()):
+        task_id = f"look:{number}"
+        args = tuple(dict.fromkeys(arg for probe, _ in probes for arg in probe.script.args))
+        tasks.append(Task(task_id, (Script(text, args),)))
+        readers.extend((task_id, probe, group) for probe, group in probes)
+    return Look(wanted, tuple(tasks), tuple(readers))
+
+
+def state_task() -> Task:
+    return Task(STATE_TASK, (Script(STATE_TEXT),))
+
+
+def read_state(outcome: Outcome | None) -> HostState:
+    """Lines that are not ours are ignored: the directory is the host's, and a host may say anything."""
+    environment, fence, due = "", 0, dict[str, str]()
+    text = (outcome.output if outcome else b"").decode(errors="backslashreplace")
+    for line in text.splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "environment":
+            environment = rest.strip()
+        elif word == "fence" and rest.strip().isdecimal():
+            fence = int(rest)
+        elif word == "due":
+            action, _, resource_id = rest.partition(" ")
+            due[resource_id] = action
+    return HostState(environment, fence, due)
+
+
+def _answer(probe: Probe, outcome: Outcome | None) -> Mapping[str, Observed]:
+    if outcome is None or outcome.status is Status.UNKNOWN:
+        return {}
+    try:
+        return probe.read(outcome)
+    except (ValueError, LookupError, TypeError):
+        # A reader that trips over bytes no sane host sends: its resources stay unreadable, the others are unharmed.
+        return {}

@@ -1,0 +1,95 @@
+"""Which observations still hold, by the identity of files: the rule of Git's index, racy timestamps included.
+
+A full look is preceded by one `stat` of every witness; a sweep is that `stat` alone. An observation holds while each of
+its witnesses has the same device, inode, size, mtime, ctime, owner, group and mode, and each ctime is older than the
+second in which the look began (a file changed twice within one second would otherwise look untouched).
+See Documentation/technical/racy-git in Git's sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from fleet.model.change import Observed, Unreadable
+from fleet.model.host import Resource
+from fleet.model.kind import Kind
+from fleet.model.step import Outcome, Script, Status, Task
+
+WITNESS_TASK = "look:witness"
+# The stat process's own directory in /proc is as young as the process: the host's clock without a second fork.
+CLOCK = "/proc/self/"
+WITNESS_TEXT = "stat -c '%Z %d %i %s %Y %u %g %f %n' -- \"$@\" 2>/dev/null || :\n"
+
+Identity = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """What one `stat` said. second: the host's clock, 0 when it could not be had. A path without an entry is absent."""
+
+    second: int
+    identities: Mapping[str, Identity]
+
+
+def witness_task(resources: Iterable[Resource], kinds: Mapping[str, Kind]) -> Task:
+    """One `stat` over the witnesses of all resources."""
+    paths = dict.fromkeys(path for r in resources for path in kinds[r.kind].witness(r) or ())
+    return Task(WITNESS_TASK, (Script(WITNESS_TEXT, (CLOCK, *paths)),))
+
+
+def read_witnesses(outcome: Outcome | None) -> Witnesses | None:
+    """None when the outcome proves nothing."""
+    if outcome is None or outcome.status is not Status.OK or outcome.truncated:
+        return None
+    identities: dict[str, Identity] = {}
+    for line in outcome.output.decode(errors="surrogateescape").split("\n"):
+        parts = line.split(" ", 8)
+        if len(parts) == 9:
+            identities[parts[8]] = tuple(parts[:8])
+    clock = identities.pop(CLOCK, ("0",))[0]
+    return Witnesses(int(clock) if clock.isdecimal() else 0, identities)
+
+
+def holds(resource: Resource, kinds: Mapping[str, Kind], then: Witnesses, now: Witnesses) -> bool:
+    """Whether what was observed of `resource` at `then` still stands at `now`."""
+    paths = kinds[resource.kind].witness(resource)
+    return paths is not None and all(_same(then, now, path.encode().decode(errors="surrogateescape")) for path in paths)
+
+
+def _same(then: Witnesses, now: Witnesses, path: str) -> bool:
+    before = then.identities.get(path)
+    if before != now.identities.get(path):
+        return False
+    # An absent path has no ctime to be racy with; its creation later shows as an identity.
+    return before is None or (before[0].isdecimal() and int(before[0]) < then.second)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is remembered of one host between passes. Belongs to the caller; forget it after any doubt.
+
+    seen: resource id → digest of the resource it was looked at for, what was observed, and the witnesses taken before.
+    """
+
+    seen: dict[str, tuple[str, Observed, Witnesses]] = field(default_factory=dict)
+
+    def keep(self, resources: Iterable[Resource], observed: Mapping[str, Observed], then: Witnesses | None) -> None:
+        """Remember a look whose witnesses were taken before it; without witnesses there is nothing to rely on later."""
+        for resource in resources:
+            seen = observed.get(resource.id, Unreadable(""))
+            if then is None or isinstance(seen, Unreadable):
+                self.seen.pop(resource.id, None)
+            else:
+                self.seen[resource.id] = (resource.digest, seen, then)
+
+    def recall(
+        self, resources: Iterable[Resource], kinds: Mapping[str, Kind], now: Witnesses | None
+    ) -> dict[str, Observed]:
+        """The observations that still hold. Everything else must be looked at."""
+        found: dict[str, Observed] = {}
+        for resource in resources:
+            digest, observed, then = self.seen.get(resource.id, ("", None, None))
+            if now is not None and then is not None and digest == resource.digest and holds(resource, kinds, then, now):
+                found[resource.id] = observed
+        return found
