@@ -1,0 +1,143 @@
+"""The witness rule against a real file system: everything that tries to fool it, with the real `stat` of this machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fleet.converge.witness import Memory, Witnesses, read_witnesses, witness_task
+from fleet.model.host import Resource
+from fleet.model.step import Outcome, Script, Status
+from tests.converge.world import KINDS, resource
+
+
+def look(resources: list[Resource], root: Path) -> Witnesses:
+    """Run the witness script for real; the fake kind's witness of "file:x" is the path /file:x, so move it below root."""
+    (step,) = witness_task(resources, KINDS).steps
+    assert isinstance(step, Script)
+    text = f'cd "{root}"\n' + step.text
+    args = [arg if arg == "/proc/self/" else f".{arg}" for arg in step.args]
+    out = subprocess.run(["sh", "-s", "--", *args], input=text.encode(), capture_output=True, check=True).stdout
+    found = read_witnesses(Outcome("look:witness", Status.OK, 0, out))
+    assert found is not None
+    return Witnesses(found.second, {name.removeprefix("."): what for name, what in found.identities.items()})
+
+
+def settled(now: Witnesses) -> Witnesses:
+    """The same look, had it happened an hour later: nothing in it is racy."""
+    return Witnesses(now.second + 3600, now.identities)
+
+
+def same_size(path: Path) -> None:
+    path.write_bytes(b"b" * len(path.read_bytes()))
+
+
+def touched_back(path: Path) -> None:
+    """Edit, then put the old times back, as `touch -d` does: only ctime tells."""
+    before = path.stat()
+    path.write_bytes(b"c" * before.st_size)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def new_inode(path: Path) -> None:
+    other = path.with_name("other")
+    other.write_bytes(path.read_bytes())
+    os.rename(other, path)
+
+
+def gone(path: Path) -> None:
+    path.unlink()
+
+
+def mode_only(path: Path) -> None:
+    path.chmod(0o600)
+
+
+def owner_only(path: Path) -> None:
+    os.chown(path, 12345, -1)
+
+
+def turned_into_a_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+
+
+FOOLS = [same_size, touched_back, new_inode, gone, mode_only, turned_into_a_link]
+
+
+@pytest.mark.parametrize("fool", FOOLS, ids=lambda f: f.__name__)
+def test_no_edit_goes_unseen_even_within_the_same_second(fool: Callable[[Path], None], tmp_path: Path) -> None:
+    """The look and the edit happen in one second: the racy rule alone must already refuse to trust the first look."""
+    one = resource("file:x")
+    (tmp_path / "file:x").write_bytes(b"a" * 10)
+    memory = Memory()
+    memory.keep([one], {one.id: {"v": 1}}, look([one], tmp_path))
+    fool(tmp_path / "file:x")
+    assert memory.recall([one], KINDS, look([one], tmp_path)) == {}
+
+
+def test_no_edit_goes_unseen_later_and_what_was_not_edited_is_trusted(tmp_path: Path) -> None:
+    """Without the racy rule's help: all files are older than the look, so only their identity can tell."""
+    files = [resource(f"file:{fool.__name__}") for fool in FOOLS]
+    untouched = resource("file:untouched")
+    for one in (*files, untouched):
+        (tmp_path / one.id).write_bytes(b"a" * 10)
+    then = look([*files, untouched], tmp_path)
+    while any(int(identity[0]) >= then.second for identity in then.identities.values()):
+        then = look([*files, untouched], tmp_path)  # until the host's clock has moved on by a second
+    memory = Memory()
+    memory.keep([*files, untouched], {one.id: {} for one in (*files, untouched)}, then)
+    for fool, one in zip(FOOLS, files, strict=True):
+        fool(tmp_path / one.id)
+    assert memory.recall([*files, untouched], KINDS, look([*files, untouched], tmp_path)) == {untouched.id: {}}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="chown and mount need root")
+def test_owner_and_a_mount_over_the_file_are_seen(tmp_path: Path) -> None:
+    one = resource("file:x")
+    path = tmp_path / "file:x"
+    path.write_bytes(b"a")
+    before = settled(look([one], tmp_path))
+    owner_only(path)
+    memory = Memory()
+    memory.keep([one], {one.id: {}}, before)
+    assert memory.recall([one], KINDS, look([one], tmp_path)) == {}
+    other = tmp_path / "elsewhere"
+    other.write_bytes(b"a")
+    before = settled(look([one], tmp_path))
+    memory.keep([one], {one.id: {}}, before)
+    if subprocess.run(["mount", "--bind", other, path], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no CAP_SYS_ADMIN: nothing can be mounted here")
+    try:
+        assert memory.recall([one], KINDS, look([one], tmp_path)) == {}
+    finally:
+        subprocess.run(["umount", path], check=True)
+
+
+def test_a_file_that_was_absent_holds_until_it_appears(tmp_path: Path) -> None:
+    one = resource("file:x")
+    memory = Memory()
+    memory.keep([one], {one.id: None}, look([one], tmp_path))
+    assert memory.recall([one], KINDS, look([one], tmp_path)) == {one.id: None}
+    (tmp_path / "file:x").touch()
+    assert memory.recall([one], KINDS, look([one], tmp_path)) == {}
+
+
+def test_another_revision_of_the_resource_is_looked_at_again(tmp_path: Path) -> None:
+    memory = Memory()
+    memory.keep([resource("file:x")], {"file:x": None}, look([resource("file:x")], tmp_path))
+    newer = resource("file:x", {"v": 2})
+    assert memory.recall([newer], KINDS, look([newer], tmp_path)) == {}
+
+
+def test_a_host_without_a_clock_is_never_trusted(tmp_path: Path) -> None:
+    (tmp_path / "file:x").touch()
+    one = resource("file:x")
+    blind = Witnesses(0, look([one], tmp_path).identities)
+    memory = Memory()
+    memory.keep([one], {one.id: {}}, blind)
+    assert memory.recall([one], KINDS, blind) == {}
