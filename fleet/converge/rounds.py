@@ -48,16 +48,15 @@ def next_round(spec: HostSpec, todo: Sequence[Change], kinds: Mapping[str, Kind]
 
 
 def _groups(ready: Sequence[Change], needs: Mapping[str, set[str]]) -> list[list[Change]]:
-    """Changes of one kind that can share a transaction: nothing any of them needs comes after the first of them."""
+    """Changes of one kind that can share a transaction: those that need the same of what goes out now, so that what
+    fails before them skips all of them or none."""
     groups: list[list[Change]] = []
     current: dict[str, list[Change]] = {}
-    position = {c.resource.id: number for number, c in enumerate(ready)}
     for change in ready:
         kind, group = change.resource.kind, current.get(change.resource.kind)
         if group is not None:
             members = {c.resource.id for c in group}
-            start = position[group[0].resource.id]
-            if all(one in members or position[one] < start for one in needs[change.resource.id]):
+            if needs[change.resource.id] - members == needs[group[0].resource.id]:
                 group.append(change)
                 continue
         current[kind] = [change]

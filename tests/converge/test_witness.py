@@ -1,4 +1,4 @@
-"""The witness rule against a real file system: everything that tries to fool it, with the real `stat` of this machine."""
+"""The witness rule against a real file system and the real `stat`: everything that tries to fool it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.converge.world import KINDS, resource
 
 
 def look(resources: list[Resource], root: Path) -> Witnesses:
-    """Run the witness script for real; the fake kind's witness of "file:x" is the path /file:x, so move it below root."""
+    """Run the witness script for real; the fake witness of "file:x" is the path /file:x, here moved below root."""
     (step,) = witness_task(resources, KINDS).steps
     assert isinstance(step, Script)
     text = f'cd "{root}"\n' + step.text
@@ -46,7 +46,7 @@ def touched_back(path: Path) -> None:
 def new_inode(path: Path) -> None:
     other = path.with_name("other")
     other.write_bytes(path.read_bytes())
-    os.rename(other, path)
+    other.rename(path)
 
 
 def gone(path: Path) -> None:
