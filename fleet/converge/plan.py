@@ -40,7 +40,7 @@ def plan(spec: HostSpec, observed: Mapping[str, Observed], due: Mapping[str, str
             changes[resource.id] = change
     provisional = _provisional(spec.graph, changes, kinds)
     found = tuple(changes.values())
-    return Plan(spec.name, found, unreadable, provisional, _digest(found, unreadable))
+    return Plan(spec.name, found, unreadable, provisional, _digest(found, unreadable), spec.environment)
 
 
 def differing(desired: State | None, seen: State | None) -> tuple[str, ...]:

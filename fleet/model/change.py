@@ -54,10 +54,11 @@ class Plan:
     """
 
     host: str
-    changes: tuple[Change, ...]
+    changes: tuple[Change, ...] = ()
     unreadable: Mapping[str, Unreadable] = field(default_factory=dict)
     provisional: frozenset[str] = frozenset()
     digest: str = ""
+    environment: str = ""
 
 
 class Verdict(StrEnum):

@@ -1,0 +1,133 @@
+"""One run: a pass over each of many hosts, side by side, with intent before and result after.
+
+Input: HostSpecs and the parts a pass needs; output: a PassResult per host, collected in `Run.results` as they come, so
+that what was done is known however the run ends. Limits on handshakes and running scripts are the transports' own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from fleet.controller.sessions import Sessions
+from fleet.converge.drive import Intent, run_pass
+from fleet.converge.witness import Memory
+from fleet.errors import Failure, TransportError
+from fleet.model.change import PassResult, Plan, Verdict
+from fleet.model.host import HostSpec
+from fleet.model.kind import Kind
+from fleet.model.port import Journal, Watcher
+from fleet.model.step import Write
+from fleet.telemetry import Telemetry
+
+Intend = Callable[[Plan, str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every run needs, made once by `app`."""
+
+    kinds: Mapping[str, Kind]
+    sessions: Sessions
+    journal: Journal
+    telemetry: Telemetry
+
+
+@dataclass(slots=True)
+class Run:
+    """What is asked for and what came of it. results: by host (environment, name), in the order they finished.
+
+    write: False only plans. memories: (environment, name) → what is remembered of the host; empty: look at everything.
+    interrupted: the run was cancelled; hosts without a result were not begun, or only looked at.
+    """
+
+    number: int
+    write: bool
+    settled: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    memories: Mapping[tuple[str, str], Memory] = field(default_factory=dict)
+    results: dict[tuple[str, str], PassResult] = field(default_factory=dict)
+    interrupted: bool = False
+
+
+async def run_all(run: Run, hosts: Sequence[HostSpec], parts: Parts, watcher: Watcher) -> None:
+    """Every host once. A cancelled run stops its hosts' scripts, keeps what it knows, and returns."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for spec in hosts:
+                group.create_task(_one(run, spec, parts, watcher), name=f"{spec.environment}/{spec.name}")
+    except asyncio.CancelledError:
+        run.interrupted = True
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
+    await parts.journal.finish_run(run.number, [result.verdict for result in run.results.values()])
+
+
+async def _one(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher) -> None:
+    started = list[Plan]()
+
+    async def intend(plan: Plan, attempt: str) -> None:
+        await parts.journal.intend(run.number, plan, attempt)
+        started.append(plan)
+
+    with parts.telemetry.span("host", host=spec.name, environment=spec.environment) as span:
+        try:
+            result = await _pass(run, spec, parts, watcher, intend)
+        except asyncio.CancelledError:
+            if started:
+                run.results[spec.environment, spec.name] = _cut(spec, started)
+            raise
+        span.set(verdict=str(result.verdict), round_trips=result.round_trips)
+        await parts.journal.record(run.number, result, parts.telemetry.trace_id)
+    run.results[spec.environment, spec.name] = result
+    watcher.done(result)
+
+
+async def _pass(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher, intend: Intend) -> PassResult:
+    watcher.stage(spec.name, "connect")
+    began = time.perf_counter()
+    try:
+        with parts.telemetry.span("connect", host=spec.name):
+            session = await parts.sessions.get(spec.target)
+    except TransportError as error:
+        seconds = {"connect": time.perf_counter() - began}
+        return PassResult(spec.name, spec.environment, Verdict.UNREACHABLE, error=error, seconds=seconds)
+    connected = time.perf_counter() - began
+    key = (spec.environment, spec.name)
+    intent = Intent(
+        write=_writer(spec) if run.write else None,
+        intend=intend,
+        settled=run.settled.get(key, {}),
+        memory=run.memories.get(key),
+    )
+    before = session.round_trips
+    result = await run_pass(spec, session, parts.kinds, intent, watcher)
+    if result.verdict in (Verdict.UNREACHABLE, Verdict.UNKNOWN):
+        await parts.sessions.drop(spec.target)
+    return replace(
+        result,
+        seconds={"connect": connected, **result.seconds},
+        round_trips=result.round_trips - before,
+    )
+
+
+def _writer(spec: HostSpec) -> Callable[[int], Write]:
+    """Tokens that only grow, whatever this machine's clock says, and a fresh name for every attempt."""
+
+    def write(fence: int) -> Write:
+        return Write(spec.environment, max(time.time_ns() // 1_000_000, fence + 1), secrets.token_hex(8))
+
+    return write
+
+
+def _cut(spec: HostSpec, started: Sequence[Plan]) -> PassResult:
+    """What is known of a host whose change was interrupted from here: that nobody knows."""
+    return PassResult(
+        spec.name,
+        spec.environment,
+        Verdict.UNKNOWN,
+        plan=started[-1],
+        error=TransportError(Failure.LOST, "interrupted while changing it", "plan again to see how it is"),
+    )

@@ -1,0 +1,40 @@
+"""Open ways to hosts, one each, kept between passes: Target in, Session out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from fleet.errors import UsageError
+from fleet.model.host import Target
+from fleet.model.port import Session, Transport
+
+
+class Sessions:
+    """Opens what is asked for and keeps it until `aclose`. Which transport it takes is the target's `type`."""
+
+    def __init__(self, transports: Mapping[str, Transport]) -> None:
+        self._transports = transports
+        self._open: dict[Target, Session] = {}
+
+    async def get(self, target: Target) -> Session:
+        """The session to this target, opened if need be. Raises TransportError, classified."""
+        session = self._open.get(target)
+        if session is None:
+            transport = self._transports.get(target.type)
+            if transport is None:
+                raise UsageError(f"{target.host}: connection type {target.type!r} cannot be used yet")
+            session = self._open[target] = await transport.connect(target)
+        return session
+
+    async def drop(self, target: Target) -> None:
+        """Close one session after trouble; the next `get` opens a new one."""
+        session = self._open.pop(target, None)
+        if session is not None:
+            await session.aclose()
+
+    async def aclose(self) -> None:
+        sessions, self._open = list(self._open.values()), {}
+        await asyncio.gather(*(s.aclose() for s in sessions), return_exceptions=True)
+        for transport in self._transports.values():
+            await transport.aclose()
