@@ -57,7 +57,7 @@ async def run_all(run: Run, hosts: Sequence[HostSpec], parts: Parts, watcher: Wa
     try:
         async with asyncio.TaskGroup() as group:
             for spec in hosts:
-                group.create_task(_one(run, spec, parts, watcher), name=f"{spec.environment}/{spec.name}")
+                group.create_task(_one(run, spec, parts, watcher), name=spec.label)
     except asyncio.CancelledError:
         run.interrupted = True
         if (task := asyncio.current_task()) is not None:
@@ -72,7 +72,7 @@ async def _one(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher) -> None
         await parts.journal.intend(run.number, plan, attempt)
         started.append(plan)
 
-    with parts.telemetry.span("host", host=spec.name, environment=spec.environment) as span:
+    with parts.telemetry.span("host", host=spec.label, environment=spec.environment) as span:
         try:
             result = await _pass(run, spec, parts, watcher, intend)
         except asyncio.CancelledError:
@@ -86,10 +86,10 @@ async def _one(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher) -> None
 
 
 async def _pass(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher, intend: Intend) -> PassResult:
-    watcher.stage(spec.name, "connect")
+    watcher.stage(spec.label, "connect")
     began = time.perf_counter()
     try:
-        with parts.telemetry.span("connect", host=spec.name):
+        with parts.telemetry.span("connect", host=spec.label):
             session = await parts.sessions.get(spec.target)
     except TransportError as error:
         seconds = {"connect": time.perf_counter() - began}

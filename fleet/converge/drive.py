@@ -57,13 +57,13 @@ class _Pass:
     lost: bool = False
 
     async def perform(self, stage: str, batch: Batch) -> Mapping[str, Outcome]:
-        self.watcher.stage(self.spec.name, stage)
+        self.watcher.stage(self.spec.label, stage)
         started = time.perf_counter()
         looks = {task.id for task in batch.tasks if task.id.startswith("look:")}
 
         def report(outcome: Outcome) -> None:
             if outcome.id not in looks:
-                self.watcher.outcome(self.spec.name, outcome)
+                self.watcher.outcome(self.spec.label, outcome)
 
         try:
             return await self.session.perform(batch, report)

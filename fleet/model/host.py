@@ -101,5 +101,10 @@ class HostSpec:
     uses_facts: bool = False
     origin: Origin = field(default=Origin(""), compare=False)
 
+    @property
+    def label(self) -> str:
+        """Unique among all environments: "ENVIRONMENT/NAME"."""
+        return f"{self.environment}/{self.name}"
+
     def resource(self, resource_id: str) -> Resource | None:
         return next((r for r in self.resources if r.id == resource_id), None)

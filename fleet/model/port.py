@@ -47,7 +47,10 @@ class Journal(Protocol):
 
 
 class Watcher(Protocol):
-    """Hears how a run goes while it goes: progress bars, logs, later server-sent events. Must not raise or block."""
+    """Hears how a run goes while it goes: progress bars, logs, later server-sent events. Must not raise or block.
+
+    host: "ENVIRONMENT/NAME". stage: "connect" | "observe" | "apply".
+    """
 
     def stage(self, host: str, stage: str) -> None: ...
 
