@@ -1,0 +1,56 @@
+"""Completion of environments, hosts and resources from the repository at hand: what was typed in, candidates out.
+
+It must never disturb the shell: whatever goes wrong, there is simply nothing to offer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from fleet.desired.compile import Fleet
+
+
+def environments(ctx: click.Context, param: click.Parameter, typed: str) -> list[str]:
+    fleet = _fleet(ctx)
+    return _starting(typed, {host.environment for host in fleet.hosts} if fleet else ())
+
+
+def hosts(ctx: click.Context, param: click.Parameter, typed: str) -> list[str]:
+    fleet = _fleet(ctx)
+    return _starting(typed, {host.name for host in fleet.hosts} if fleet else ())
+
+
+def resources(ctx: click.Context, param: click.Parameter, typed: str) -> list[str]:
+    """Of the host that was named before, if one was."""
+    fleet = _fleet(ctx)
+    named = ctx.params.get("host")
+    found = [h for h in fleet.hosts if named in (None, h.name, f"{h.environment}/{h.name}")] if fleet else []
+    return _starting(typed, {resource.id for host in found for resource in host.resources})
+
+
+def kinds(ctx: click.Context, param: click.Parameter, typed: str) -> list[str]:
+    try:
+        from fleet.kinds import KINDS
+
+        return _starting(typed, KINDS)
+    except Exception:
+        return []
+
+
+def _starting(typed: str, names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if name.startswith(typed))
+
+
+def _fleet(ctx: click.Context) -> Fleet | None:
+    """What HEAD says; the loader's cache makes this fast enough for the TAB key."""
+    try:
+        from fleet.cli.opening import open_app
+        from fleet.cli.options import Invocation
+
+        return open_app(ctx.find_root().ensure_object(Invocation)).compile()
+    except Exception:
+        return None
