@@ -62,6 +62,9 @@ clean: ## remove the environment, the stamps and everything that was built
 	find fleet tests benchmarks environments -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # Debian packages: .ci/prepare installs what is missing when root, and says what is missing otherwise.
+# One after the other, so that two apt-gets never meet under `make -j`.
+.stamps/system-demo: | .stamps/system-build
+.stamps/system-test: | .stamps/system-demo
 .stamps/system-%: .ci/prepare
 	@sh .ci/prepare $*
 	@mkdir -p $(@D) && touch $@
@@ -81,4 +84,5 @@ $(DEV): requirements-dev.lock $(RUNTIME)
 # fleet is installed after everything else, so that two pips never write into one environment under `make -j`.
 $(FLEET): $(RUNTIME) $(if $(STALE),FORCE) | $(if $(filter-out demo,$(MAKECMDGOALS)),$(DEV))
 	$(PIP) install --no-deps --no-build-isolation --force-reinstall .
+	@$(PIP) check
 	@touch $@

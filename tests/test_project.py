@@ -12,7 +12,9 @@ import statistics
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -116,6 +118,23 @@ def test_every_console_script_can_be_called() -> None:
     for target in PYPROJECT["project"]["scripts"].values():
         module, _, attribute = target.partition(":")
         assert callable(getattr(importlib.import_module(module), attribute))
+
+
+def test_wheel_and_source_distribution_hold_what_they_should(tmp_path: Path) -> None:
+    """The wheel has every module, the type marker and the example, and nothing else; the sdist can be tested."""
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path)], cwd=ROOT, check=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        packed = set(wheel.namelist())
+        metadata = wheel.read(next(name for name in packed if name.endswith("/METADATA"))).decode()
+    assert {path.relative_to(ROOT).as_posix() for path in MODULES} | {"fleet/py.typed"} <= packed
+    assert {name.split("/")[0] for name in packed if ".dist-info" not in name} == {"fleet"}
+    example = {p.relative_to(ROOT / "environments") for p in (ROOT / "environments").rglob("*") if p.is_file()}
+    assert example == {Path(name).relative_to("fleet/example") for name in packed if name.startswith("fleet/example/")}
+    assert "License-Expression: Apache-2.0" in metadata
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        source = {name.partition("/")[2] for name in archive.getnames()}
+    kept = {"Makefile", "Containerfile", "CHANGELOG.md", "requirements-dev.lock", ".ci/run", ".ci/prepare"}
+    assert kept | {"tests/test_project.py", "environments/README.md"} <= source
 
 
 @pytest.mark.skipif(os.environ.get("FLEET_TEST_INSTALLED") != "1", reason="only `make test` installs the package")
