@@ -48,7 +48,7 @@ contracts: $(DEV) $(FLEET) ## import-linter: which module may import which
 containerfile: $(DEV) ## hadolint on the Containerfile
 	$(BIN)/hadolint Containerfile
 
-dev: $(DEV) ## make the environment follow the working tree (editable install)
+dev: $(DEV) ## make the environment follow the working tree (editable install), until the next make test or check
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@rm -f $(FLEET)
 
