@@ -10,8 +10,9 @@ import click
 
 from fleet.cli.answer import Answer
 from fleet.cli.exit_codes import ExitCode
+from fleet.cli.json_output import origin_document
 from fleet.cli.printable import printable
-from fleet.errors import ConfigError, FleetError, Origin, Problem, TransportError, UsageError
+from fleet.errors import ConfigError, FleetError, Problem, TransportError, UsageError
 
 
 def describe(error: BaseException, verbose: int = 0) -> Answer:
@@ -34,17 +35,13 @@ def describe(error: BaseException, verbose: int = 0) -> Answer:
 def problem_document(problem: Problem) -> dict[str, Any]:
     """The keys of one problem under --json."""
     return {
-        **_place(problem.origin),
+        **origin_document(problem.origin),
         "message": problem.message,
         "expected": problem.expected,
         "hint": problem.hint,
         "excerpt": problem.excerpt,
-        "also": [_place(place) for place in problem.also],
+        "also": [origin_document(place) for place in problem.also],
     }
-
-
-def _place(origin: Origin) -> dict[str, Any]:
-    return {"file": origin.file, "line": origin.line, "column": origin.column}
 
 
 def _config(error: ConfigError) -> Answer:

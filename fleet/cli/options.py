@@ -111,16 +111,41 @@ def group(name: str, examples: Sequence[tuple[str, str]] = (), **more: Any) -> C
 def selects_hosts(function: Function) -> Function:
     """Adds -e, --host, --role and --label, and hands them over as `selection`, a fleet.app.Selection."""
 
-    @click.option("-e", "--env", "environments", multiple=True, metavar="ENV", help="Only this environment.",
-                  shell_complete=completion.environments)
-    @click.option("--host", "hosts", multiple=True, metavar="PATTERN", help='Only hosts of this name, e.g. "web-*".',
-                  shell_complete=completion.hosts)
+    @click.option(
+        "-e",
+        "--env",
+        "environments",
+        multiple=True,
+        metavar="ENV",
+        help="Only this environment.",
+        shell_complete=completion.environments,
+    )
+    @click.option(
+        "--host",
+        "hosts",
+        multiple=True,
+        metavar="PATTERN",
+        help='Only hosts of this name, e.g. "web-*".',
+        shell_complete=completion.hosts,
+    )
     @click.option("--role", "roles", multiple=True, metavar="ROLE", help="Only hosts with this role.")
-    @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", callback=_labels,
-                  help="Only hosts with this label. Options add up: all must hold; one given twice: either.")
+    @click.option(
+        "--label",
+        "labels",
+        multiple=True,
+        metavar="KEY=VALUE",
+        callback=_labels,
+        help="Only hosts with this label. Options add up: all must hold; one given twice: either.",
+    )
     @functools.wraps(function)
-    def wrapped(*args: Any, environments: tuple[str, ...], hosts: tuple[str, ...], roles: tuple[str, ...],
-                labels: tuple[tuple[str, str], ...], **more: Any) -> Any:
+    def wrapped(
+        *args: Any,
+        environments: tuple[str, ...],
+        hosts: tuple[str, ...],
+        roles: tuple[str, ...],
+        labels: tuple[tuple[str, str], ...],
+        **more: Any,
+    ) -> Any:
         from fleet.app import Selection
 
         return function(*args, selection=Selection(environments, hosts, roles, labels), **more)  # fmt: skip

@@ -1,0 +1,85 @@
+"""`fleet kinds`: the reference of every kind of resource, written from its Spec."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from fleet.cli import completion
+from fleet.cli.answer import Answer
+from fleet.cli.options import command as fleet_command
+from fleet.errors import UsageError
+from fleet.model.kind import Kind
+
+
+@fleet_command(
+    "kinds",
+    examples=(
+        ("fleet kinds", "what can be managed"),
+        ("fleet kinds file", "all attributes of files"),
+    ),
+)
+@click.argument("name", required=False, metavar="[KIND]", shell_complete=completion.kinds)
+@click.pass_obj
+def command(invocation: object, name: str | None) -> Answer:
+    """List the kinds of resources, or explain one with all its attributes."""
+    from fleet.kinds import KINDS
+
+    if name is None:
+        width = max(map(len, KINDS))
+        rows = [f"{click.style(f'{n:<{width}}', bold=True)}  {first_line(KINDS[n].doc)}" for n in sorted(KINDS)]
+        rows.append("\n`fleet kinds KIND` shows the attributes of one")
+        return Answer("\n".join(rows), {"kinds": {n: kind_document(KINDS[n]) for n in sorted(KINDS)}})
+    if name not in KINDS:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, KINDS, 1)
+        hint = f"did you mean {near[0]}?" if near else "`fleet kinds` lists them"
+        raise UsageError(f"there is no kind {name!r}; {hint}")
+    return Answer(reference(KINDS[name]), {"kinds": {name: kind_document(KINDS[name])}})
+
+
+def first_line(doc: str) -> str:
+    return doc.strip().split("\n", 1)[0]
+
+
+def kind_document(kind: Kind) -> dict[str, Any]:
+    return {"doc": kind.doc, "schema": kind.Spec.model_json_schema()}
+
+
+def reference(kind: Kind) -> str:
+    """One kind for people; pure."""
+    lines = [click.style(kind.name, bold=True), "", *kind.doc.strip().split("\n"), ""]
+    for name, field in kind.Spec.model_fields.items():
+        schema = kind.Spec.model_json_schema()["properties"].get(field.alias or name, {})
+        default = (
+            "required" if field.is_required() else f"default: {_default(field.get_default(call_default_factory=True))}"
+        )
+        lines.append(f"  {click.style(field.alias or name, bold=True)}  {_type(schema)}, {default}")
+        lines.extend(textwrap.wrap(field.description or "", 76, initial_indent="      ", subsequent_indent="      "))
+    return "\n".join(lines)
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if value not in ("", (), [], {}) else "empty"
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    """A JSON Schema type in few words."""
+    if "const" in schema:
+        return str(schema["const"])
+    if "enum" in schema:
+        return " | ".join(map(str, schema["enum"]))
+    if "anyOf" in schema:
+        return " | ".join(dict.fromkeys(_type(one) for one in schema["anyOf"] if one.get("type") != "null"))
+    if schema.get("type") == "array":
+        items = schema.get("items")
+        return f"list of {_type(items)}" if isinstance(items, dict) else "list"
+    return {"object": "map", "boolean": "true | false"}.get(str(schema.get("type")), str(schema.get("type", "value")))

@@ -1,0 +1,42 @@
+"""`fleet validate`: read and compile everything, and say every mistake at once."""
+
+from __future__ import annotations
+
+import click
+
+from fleet.cli.answer import Answer
+from fleet.cli.opening import open_fleet, said_of, source_document
+from fleet.cli.options import Invocation
+from fleet.cli.options import command as fleet_command
+
+
+@fleet_command(
+    "validate",
+    examples=(
+        ("fleet validate", "the last commit"),
+        ("fleet validate --working-tree", "what you are editing just now"),
+        ("fleet validate -r origin/main --json", "for a check in CI"),
+    ),
+)
+@click.pass_obj
+def command(invocation: Invocation) -> Answer:
+    """Check every file of a revision; say every mistake at once.
+
+    Reads, merges and compiles all environments for all hosts. Contacts none.
+    """
+    _, fleet = open_fleet(invocation)
+    environments = sorted({host.environment for host in fleet.hosts})
+    resources = sum(len(host.resources) for host in fleet.hosts)
+    good = click.style("valid", fg="green", bold=True)
+    text = (
+        f"{good}: {len(fleet.hosts):,} hosts in {len(environments)} environments, {resources:,} resources "
+        f"({said_of(fleet)})"
+    )
+    document = {
+        **source_document(fleet),
+        "valid": True,
+        "environments": environments,
+        "hosts": len(fleet.hosts),
+        "resources": resources,
+    }
+    return Answer(text, document)
