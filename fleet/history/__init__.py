@@ -1,0 +1,10 @@
+"""The record: what was asked for, intended, done and found, in one SQLite file. The only SQL of fleet.
+
+history   History: the Journal that passes write to, and what the commands read
+records   RunRecord, PassRecord, ChangeRecord, Content: what is read
+"""
+
+from fleet.history.history import History
+from fleet.history.records import ChangeRecord, Content, PassRecord, RunRecord
+
+__all__ = ["ChangeRecord", "Content", "History", "PassRecord", "RunRecord"]

@@ -1,0 +1,49 @@
+"""The tables, as numbered migrations: entry N brings a database from version N to N + 1. Append; never edit an old one.
+
+Times are Unix seconds; order is that of the ids, never of the clock. JSON columns hold what `encoding` writes.
+A change joins to its pass by (run, environment, host), and through its run to the revision and the trace.
+"""
+
+from __future__ import annotations
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE revisions (revision TEXT PRIMARY KEY, first_seen REAL NOT NULL) WITHOUT ROWID",
+        # AUTOINCREMENT: a number is never used again, so that a stale reference cannot name another run.
+        """CREATE TABLE runs (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            command TEXT NOT NULL, environment TEXT NOT NULL, revision TEXT NOT NULL,
+            started REAL NOT NULL, finished REAL,
+            trace_id TEXT NOT NULL, who TEXT NOT NULL, verdicts TEXT NOT NULL DEFAULT '{}')""",
+        """CREATE TABLE passes (
+            id INTEGER PRIMARY KEY,
+            run INTEGER NOT NULL, environment TEXT NOT NULL, host TEXT NOT NULL,
+            verdict TEXT NOT NULL, began REAL NOT NULL, ended REAL NOT NULL,
+            seconds TEXT NOT NULL, round_trips INTEGER NOT NULL,
+            plan_digest TEXT NOT NULL, found TEXT NOT NULL, remaining TEXT NOT NULL,
+            error TEXT NOT NULL, trace_id TEXT NOT NULL)""",
+        "CREATE INDEX passes_of_run ON passes (run)",
+        "CREATE INDEX passes_of_host ON passes (environment, host, id)",
+        # intended NULL: skipped before anything was sent. status NULL: no result came (yet).
+        """CREATE TABLE changes (
+            id INTEGER PRIMARY KEY,
+            run INTEGER NOT NULL, environment TEXT NOT NULL, host TEXT NOT NULL,
+            resource TEXT NOT NULL, action TEXT NOT NULL, due TEXT NOT NULL, attributes TEXT NOT NULL,
+            before TEXT NOT NULL, after TEXT NOT NULL, origin TEXT NOT NULL, role TEXT NOT NULL,
+            plan_digest TEXT NOT NULL, attempt TEXT NOT NULL,
+            intended REAL, ended REAL, status TEXT, code INTEGER, step INTEGER NOT NULL DEFAULT -1,
+            seconds REAL NOT NULL DEFAULT 0, output BLOB NOT NULL DEFAULT x'', output_size INTEGER NOT NULL DEFAULT 0,
+            remaining TEXT NOT NULL DEFAULT '')""",
+        "CREATE INDEX changes_of_run ON changes (run, environment, host, resource)",
+        "CREATE INDEX changes_of_host ON changes (environment, host, resource, id)",
+        "CREATE INDEX changes_open ON changes (run) WHERE status IS NULL",
+        """CREATE TABLE contents (
+            digest TEXT PRIMARY KEY, size INTEGER NOT NULL, data BLOB NOT NULL)""",
+        """CREATE TABLE facts (
+            environment TEXT NOT NULL, host TEXT NOT NULL, gathered REAL NOT NULL, facts TEXT NOT NULL,
+            PRIMARY KEY (environment, host)) WITHOUT ROWID""",
+        """CREATE TABLE settled (
+            environment TEXT NOT NULL, host TEXT NOT NULL, digests TEXT NOT NULL,
+            PRIMARY KEY (environment, host)) WITHOUT ROWID""",
+    ),
+)
