@@ -30,7 +30,7 @@ def one_line(data: str | bytes, limit: int = 200) -> str:
 
 
 def keep_colours(text: str) -> str:
-    """The last guard before a terminal: only our own colour sequences survive, in case a renderer forgot `printable`."""
+    """The last guard before a terminal, should a renderer forget `printable`: only colour sequences survive."""
     parts = _COLOUR.split(text)
     colours = _COLOUR.findall(text)
     return "".join(printable(part) + colour for part, colour in zip(parts, [*colours, ""], strict=True))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def compress(names: Iterable[str]) -> str:
-    """Names in natural order, runs of three or more as PREFIX[FIRST:LAST]SUFFIX; zero-padded ones keep their padding."""
+    """Names in natural order, runs of three or more as PREFIX[FIRST:LAST]SUFFIX; zero padding is kept."""
     runs: list[list[tuple[str, int, str, str, int]]] = []
     for name in sorted(set(names), key=natural):
         part = _split(name)

@@ -43,7 +43,7 @@ def change_lines(change: Change, plan: Plan, detail: Detail) -> list[str]:
 
 
 def _body(change: Change, detail: Detail) -> Iterator[str]:
-    if change.action == "remove" or change.action == "trigger":
+    if change.action in {"remove", "trigger"}:
         return
     after: State = change.after or {}
     before: State = change.before or {}

@@ -47,7 +47,7 @@ class Tally:
 
     def counts(self) -> dict[Verdict, int]:
         """Finished hosts by verdict, in the verdicts' own order."""
-        found = {verdict: 0 for verdict in Verdict}
+        found = dict.fromkeys(Verdict, 0)
         for result in self.results:
             found[result.verdict] += 1
         return {verdict: count for verdict, count in found.items() if count}

@@ -1,4 +1,4 @@
-"""Plain values as YAML for people to read: the same value, the same text. ruamel, block style, text blocks for lines."""
+"""Plain values as YAML for people to read: block style, several lines as a literal block. Same value, same text."""
 
 from __future__ import annotations
 

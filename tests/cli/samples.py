@@ -38,7 +38,7 @@ def change(
 ) -> Change:
     """A change of any kind."""
     kind, _, name = resource_id.partition(":")
-    differing = ()
+    differing: tuple[str, ...] = ()
     if before is not None and after is not None:
         differing = tuple(sorted(k for k in after if after[k] != before.get(k)))
     return Change(Resource(resource_id, kind, name, None, after, watches=watches or {}), before, after, differing, due)
@@ -49,6 +49,7 @@ def result(
     verdict: Verdict,
     changes: Sequence[Change] = (),
     outcomes: Sequence[Outcome] = (),
+    *,
     environment: str = "dev",
     error: FleetError | None = None,
     unreadable: Mapping[str, str] | None = None,

@@ -1,1 +1,1 @@
-"""One file = one command: a `command` that turns options into an Answer. Imports of anything heavy stay in functions."""
+"""One file = one command: a `command` that turns options into an Answer. Heavy imports stay in functions."""

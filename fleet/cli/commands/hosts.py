@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fleet.cli.commands import hosts_enroll
 from fleet.cli.answer import Answer
+from fleet.cli.commands import hosts_enroll
 from fleet.cli.json_output import host_document
 from fleet.cli.opening import open_fleet, said_of, source_document
 from fleet.cli.options import Invocation, group, selects_hosts

@@ -1,0 +1,127 @@
+"""`fleet history`: what fleet did: the runs, one run's changes, or what happened to one host or resource."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fleet.cli import completion
+from fleet.cli.answer import Answer
+from fleet.cli.opening import open_app, open_history
+from fleet.cli.options import Invocation
+from fleet.cli.options import command as fleet_command
+from fleet.cli.printable import one_line
+from fleet.cli.times import iso, moment
+from fleet.errors import UsageError
+
+if TYPE_CHECKING:
+    from fleet.app import App
+    from fleet.history import ChangeRecord, RunRecord
+
+STATUS_COLORS = {"ok": "green", "failed": "red", "conflict": "red", "unknown": "magenta", "running": "cyan"}
+
+
+@fleet_command(
+    "history",
+    examples=(
+        ("fleet history", "the last runs"),
+        ("fleet history 17", "every change of run 17"),
+        ("fleet history --host web-1 --resource file:/etc/motd", "what happened to one file on one host"),
+    ),
+)
+@click.argument("run", type=int, required=False)
+@click.option("-e", "--env", "environment", default="", metavar="ENV", shell_complete=completion.environments)
+@click.option("--host", default="", metavar="HOST", help="Changes of this host.", shell_complete=completion.hosts)
+@click.option("--resource", default="", metavar="ID", help="Changes of this resource, e.g. file:/etc/motd.")
+@click.option("-n", "--limit", default=20, show_default=True, help="At most so many lines.")
+@click.pass_obj
+def command(
+    invocation: Invocation, run: int | None, environment: str, host: str, resource: str, limit: int
+) -> Answer:
+    """Show what fleet did, from its record; the latest first."""
+    from fleet.cli.run_async import run_async
+
+    app = open_app(invocation)
+    if run is None and not host and not resource:
+        runs = run_async(_runs(app, limit, environment))
+        return Answer(runs_text(runs), {"runs": [_run_document(one) for one in runs]})
+    asked = {"run": run, "environment": environment, "host": host, "resource": resource, "limit": limit}
+    found, changes = run_async(_changes(app, run, asked))
+    if run is not None and found is None:
+        raise UsageError(f"there is no run {run}; `fleet history` lists them")
+    head = runs_text([found]) + "\n\n" if found is not None else ""
+    document = {"runs": [_run_document(found)] if found else [], "changes": [_change_document(c) for c in changes]}
+    return Answer(head + changes_text(changes), document)
+
+
+async def _runs(app: App, limit: int, environment: str) -> list[RunRecord]:
+    async with await open_history(app) as history:
+        return await history.runs(limit, environment)
+
+
+async def _changes(app: App, run: int | None, asked: dict[str, Any]) -> tuple[RunRecord | None, list[ChangeRecord]]:
+    async with await open_history(app) as history:
+        return await history.run(run) if run is not None else None, await history.changes(**asked)
+
+
+def runs_text(runs: Sequence[RunRecord]) -> str:
+    """One line for each run; pure."""
+    lines = []
+    for one in runs:
+        counts = ", ".join(f"{count:,} {verdict}" for verdict, count in one.verdicts.items())
+        state = counts or ("still running" if one.alive else "cut off" if one.interrupted else "no hosts")
+        where = one.environment or "all environments"
+        said = f"{one.id:>5}  {moment(one.started)}  {one.command} {where} at {one.revision[:12]} by {one.who}: {state}"
+        lines.append(one_line(said))
+    return "\n".join(lines) or "nothing yet; `fleet plan` makes the first entry"
+
+
+def changes_text(changes: Sequence[ChangeRecord]) -> str:
+    """One line for each change; pure."""
+    lines = []
+    for one in changes:
+        when = moment(one.intended) if one.intended is not None else " " * 19
+        what = f"{one.environment}/{one.host}  {one.action} {one.resource}"
+        more = f" ({', '.join(one.attributes)})" if one.attributes else f" ({one.due})" if one.due else ""
+        status = click.style(f"{one.status:<8}", fg=STATUS_COLORS.get(one.status))
+        lines.append(f"{when}  {status}  {one_line(what + more)}  {one_line(one.origin)}")
+    return "\n".join(lines) or "no change was recorded"
+
+
+def _run_document(one: RunRecord) -> dict[str, Any]:
+    return {
+        "run": one.id,
+        "command": one.command,
+        "environment": one.environment,
+        "revision": one.revision,
+        "started": iso(one.started),
+        "finished": iso(one.finished),
+        "alive": one.alive,
+        "who": one.who,
+        "trace_id": one.trace_id,
+        "summary": dict(one.verdicts),
+    }
+
+
+def _change_document(one: ChangeRecord) -> dict[str, Any]:
+    return {
+        "run": one.run,
+        "environment": one.environment,
+        "host": one.host,
+        "resource": one.resource,
+        "action": one.action,
+        "attributes": list(one.attributes),
+        "due": one.due,
+        "before": one.before,
+        "after": one.after,
+        "origin": one.origin,
+        "intended": iso(one.intended),
+        "ended": iso(one.ended),
+        "status": one.status,
+        "code": one.code,
+        "output": one.output,
+        "revision": one.revision,
+        "trace_id": one.trace_id,
+    }

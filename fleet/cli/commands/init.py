@@ -1,0 +1,92 @@
+"""`fleet init`: a repository to begin with, small or the whole example."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from fleet.cli.answer import Answer
+from fleet.cli.options import command as fleet_command
+from fleet.cli.printable import printable
+from fleet.errors import UsageError
+
+# A first fleet: one environment over a base, one role, and no host that could be hit by accident.
+STARTER = {
+    "base/environment.yaml": """\
+# What all environments share. Others extend it and say only what differs.
+vars:
+  organisation: Example
+roles:
+  common: {}          # a role without `match` is for every host
+""",
+    "base/roles/common.yaml": """\
+# One role: a named bundle of resources. `fleet kinds` lists what can be managed.
+resources:
+  file:
+    /etc/motd:
+      content: |
+        {{ organisation }}: {{ host.name }} ({{ env }}). Managed by fleet; edit the repository instead.
+      mode: "0644"
+""",
+    "dev/environment.yaml": """\
+# `extends: base` is the default.
+vars: {}
+""",
+    "dev/hosts.yaml": """\
+# Your hosts. Then: git commit, `fleet hosts enroll -e dev`, `fleet plan -e dev`.
+hosts:
+  web-1:
+    address: 192.0.2.1
+    labels: {tier: web}
+""",
+}
+
+
+@fleet_command(
+    "init",
+    examples=(
+        ("fleet init my-fleet", "a small repository: one environment, one role, one host to fill in"),
+        ("fleet init my-fleet --example", "the whole example fleet, which shows every rule once"),
+    ),
+)
+@click.argument("directory", type=click.Path(path_type=Path), default=".")
+@click.option("--example", is_flag=True, help="The whole example instead of a small start.")
+def command(directory: Path, example: bool) -> Answer:
+    """Make a repository to begin with. Overwrites nothing."""
+    target = directory / "environments"
+    if target.exists():
+        raise UsageError(f"{target} is already there; nothing was written")
+    if example:
+        shutil.copytree(example_directory(), target)
+    else:
+        for name, text in STARTER.items():
+            path = target / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    repository = (directory / ".git").exists()
+    if not repository:
+        subprocess.run(["git", "init", "--quiet", "--initial-branch=main", str(directory)], check=True)
+    written = sorted(str(path.relative_to(directory)) for path in target.rglob("*") if path.is_file())
+    steps = [
+        *([f"cd {directory}"] if str(directory) != "." else []),
+        "fleet validate --working-tree",
+        "git add environments && git commit -m 'Our fleet'",
+        "fleet hosts",
+    ]
+    text = "\n".join(
+        [f"wrote {len(written)} files:", *(f"  {name}" for name in written), "next:", *(f"  {step}" for step in steps)]
+    )
+    return Answer(printable(text), {"directory": str(directory), "files": written, "git_init": not repository})
+
+
+def example_directory() -> Path:
+    """The example fleet: in a wheel beside this package, in a checkout at its root."""
+    inside = Path(str(files("fleet") / "example"))
+    found = inside if inside.is_dir() else Path(str(files("fleet"))).parent / "environments"
+    if not found.is_dir():
+        raise UsageError("this installation carries no example; `fleet init DIR` makes a small start")
+    return found

@@ -1,0 +1,39 @@
+"""`fleet plan`: look at hosts and say what would change. Writes nothing on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from fleet.cli.answer import Answer
+from fleet.cli.opening import open_fleet
+from fleet.cli.options import Invocation, selects_hosts
+from fleet.cli.options import command as fleet_command
+
+if TYPE_CHECKING:
+    from fleet.app import Selection
+
+
+@fleet_command(
+    "plan",
+    examples=(
+        ("fleet plan -e dev", "what would change in dev; exit code 2 when something would"),
+        ("fleet plan --working-tree --host 'web-*'", "what your uncommitted edit would do to the web servers"),
+        ("fleet plan -e production --json > plan.json", "for a program; progress stays off"),
+    ),
+)
+@selects_hosts
+@click.pass_obj
+def command(invocation: Invocation, selection: Selection) -> Answer:
+    """Look at hosts, and show what would change on them.
+
+    Nothing is written on any host. Hosts with the same change are shown once. Hosts that cannot be reached are told
+    apart: what is on them is unknown.
+    """
+    from fleet.cli.run_async import run_async
+    from fleet.cli.running import Job, again, answer, run_hosts
+
+    app, fleet = open_fleet(invocation)
+    job = Job(app, fleet, app.select(fleet, selection), invocation, again(selection, invocation))
+    return answer(job, run_async(run_hosts(job, job.hosts, apply=False)), applied=False)
