@@ -29,8 +29,8 @@ SKIPPED = f"""INSERT INTO changes ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?,
     WHERE NOT EXISTS (SELECT 1 FROM changes WHERE run = ? AND environment = ? AND host = ? AND resource = ?)"""  # noqa: S608
 RESULT = """UPDATE changes SET ended = ?, status = ?, code = ?, step = ?, seconds = ?, output = ?, output_size = ?,
     remaining = ? WHERE run = ? AND environment = ? AND host = ? AND resource = ? AND status IS NULL"""
-ONE_PASS = """INSERT INTO passes (run, environment, host, verdict, began, ended, seconds, round_trips, plan_digest, found,
-    remaining, error, trace_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+RECORD = """INSERT INTO passes (run, environment, host, verdict, began, ended, seconds, round_trips, plan_digest,
+    found, remaining, error, trace_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 RUNS = """SELECT * FROM runs WHERE (:environment = '' OR environment = :environment)
     AND (:run IS NULL OR id = :run) ORDER BY id DESC LIMIT :limit"""
@@ -48,7 +48,7 @@ CHANGES = f"""{_CHANGES} WHERE (:run IS NULL OR changes.run = :run)
 OPEN_INTENTS = f"""{_CHANGES} WHERE changes.status IS NULL AND NOT EXISTS (SELECT 1 FROM passes
     WHERE passes.environment = changes.environment AND passes.host = changes.host AND passes.run <> changes.run
     AND passes.began > changes.intended AND passes.verdict NOT IN ('unknown', 'unreachable'))
-    ORDER BY changes.id"""
+    ORDER BY changes.id"""  # noqa: S608
 CONTENTS = "SELECT digest, size, data FROM contents WHERE digest IN (SELECT value FROM json_each(:digests))"
 FACTS = """SELECT environment, host, facts FROM facts
     WHERE :host = '' OR (environment = :environment AND host = :host)"""
@@ -81,7 +81,7 @@ def results(run: int, result: PassResult, trace_id: str, key: bytes) -> tuple[Wo
         json.dumps(dict(result.seconds)), result.round_trips, plan_digest(plan, key) if result.plan else "",
         json.dumps(found), json.dumps(dict(result.remaining)), str(result.error or ""), trace_id,
     ]  # fmt: skip
-    return (_saved(contents), (SKIPPED, skipped), (RESULT, ended), (ONE_PASS, [clean(one)]))
+    return (_saved(contents), (SKIPPED, skipped), (RESULT, ended), (RECORD, [clean(one)]))
 
 
 def _change(run: int, plan: Plan, change: Change, contents: Contents, key: bytes) -> list[Any]:
