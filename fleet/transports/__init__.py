@@ -1,0 +1,6 @@
+"""Ways to reach a host. The only importers of asyncssh; the only place where data becomes words for a shell.
+
+shell, frames, prelude, quoting   the script protocol: Batch → bytes, bytes → Outcomes (pure)
+session                           a Session over any byte stream to a shell
+ssh, ssh_options, ssh_errors      over SSH · local: this machine · scripted: for laws, steps → outcomes
+"""

@@ -1,0 +1,26 @@
+"""The one place where data becomes words for a shell."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+
+
+def quote(word: str | bytes) -> bytes:
+    """One word in single quotes, byte for byte. NUL cannot be said in a word: ValueError."""
+    raw = word.encode("utf-8", "surrogateescape") if isinstance(word, str) else word
+    if b"\0" in raw:
+        raise ValueError("a word for a shell cannot hold a NUL byte")
+    return b"'" + raw.replace(b"'", b"'\\''") + b"'"
+
+
+def words(many: Iterable[str | bytes]) -> bytes:
+    """Several words, each quoted, with a space between."""
+    return b" ".join(map(quote, many))
+
+
+def encoded(content: bytes) -> tuple[bytes, bytes]:
+    """Content as (encoding, quoted word): "text" when a word can say it, else "base64"."""
+    if b"\0" in content:
+        return b"base64", quote(base64.b64encode(content))
+    return b"text", quote(content)

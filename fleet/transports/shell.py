@@ -1,0 +1,131 @@
+"""The script protocol: a Batch becomes one compound command for a long-lived POSIX sh. Pure; `frames` reads the answer.
+
+What a batch costs on the host: a look of only Scripts adds no fork of its own; a write adds one subshell a task and the
+bookkeeping in /var/lib/fleet. The whole batch is one `{ …; } </dev/null`, so that a cut connection runs none of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from fleet.model.step import Batch, Command, Guard, Put, Script, Step, Task
+from fleet.transports.prelude import PRELUDE
+from fleet.transports.quoting import encoded, quote, words
+
+
+def opening(marker: str) -> bytes:
+    """What a fresh shell is told first; it answers with frame H (its process id, "bash" where it is one)."""
+    hello = 'fl_frame H "$$" "${BASH_VERSION:+bash}"\n'
+    return f"fl_m={marker}\n{PRELUDE}\n{hello}".encode()
+
+
+def script(batch: Batch, arm: float = 0) -> bytes:
+    """The batch as one command. arm: seconds after which the host ends the session by itself (0: leave it armed)."""
+    lines = [b"{"]
+    if arm:
+        lines.append(b"fl_arm %d" % max(1, round(arm)))
+    lines.extend(_look(batch) if batch.write is None else _write(batch))
+    lines.append(b"fl_frame Z\n} </dev/null\n")
+    return b"\n".join(lines)
+
+
+def _look(batch: Batch) -> Iterator[bytes]:
+    for number, task in enumerate(batch.tasks):
+        yield from _probe(number, task)
+
+
+def _probe(number: int, task: Task) -> Iterator[bytes]:
+    """Constant text in this very shell: no fork but its own. What it cannot see, its reader finds missing."""
+    yield b"fl_frame B %d" % number
+    for step in task.steps:
+        yield b"{\n" + _step(step) + b"} 2>/dev/null"
+    yield b"fl_frame E %d ok $? -1" % number
+
+
+def _write(batch: Batch) -> Iterator[bytes]:
+    write = batch.write
+    assert write is not None
+    numbers = {task.id: number for number, task in enumerate(batch.tasks)}
+    yield b"fl_begin " + words((write.environment, str(write.token), write.attempt))
+    for number, task in enumerate(batch.tasks):
+        if task.id.startswith("look:"):
+            yield from _probe(number, task)
+        else:
+            yield from _task(number, task, numbers)
+    yield b"fl_end"
+    yield b"fl_disarm"
+
+
+def _task(number: int, task: Task, numbers: dict[str, int]) -> Iterator[bytes]:
+    yield b"fl_frame B %d; fl_s%d=bad" % (number, number)
+    yield b'if [ -n "$fl_no" ]; then fl_say "$fl_no"; fl_frame E %d conflict 75 -1' % number
+    needs = [numbers[need] for need in task.needs if need in numbers]
+    if needs:
+        states = b"".join(b"$fl_s%d" % need for need in needs)
+        yield b'elif [ "%s" != %s ]; then fl_frame E %d skipped 0 -1' % (states, b"ok" * len(needs), number)
+    if task.when_due:
+        mark = _mark(task.when_due)
+        yield b'elif ! [ -f "$fl_d/due/%s" ]; then fl_s%d=ok; fl_frame E %d ok 0 -1' % (mark, number, number)
+    yield b"else ("
+    yield b"fl_j " + words(("task", task.id))
+    for watcher, action in task.due:
+        due = b"fl_due %s %s %s" % (_mark(watcher), quote(action), quote(watcher))
+        yield due + b" || fl_stop %d failed 1 0" % number
+    for place, step in enumerate(task.steps):
+        yield b"( " + _step(step) + b") || { fl_c=$?; " + _stop(number, place, step) + b"; }"
+    yield b") 2>&1; fl_c=$?"
+    cleared = b'rm -f "$fl_d/due/%s"; ' % _mark(task.clears) if task.clears else b""
+    done = b"fl_s%d=ok; fl_j %s; fl_frame E %d ok 0 -1" % (number, words(("done", task.id)), number)
+    yield b"if [ $fl_c = 0 ]; then " + cleared + done
+    yield b"elif [ $fl_c != 97 ]; then fl_frame E %d failed $fl_c -1; fi; fi" % number
+
+
+def _stop(number: int, place: int, step: Step) -> bytes:
+    """A Guard that fails is a conflict, whatever its code; a Put says so by 75 (EX_TEMPFAIL in sysexits(3))."""
+    failed = b"fl_stop %d failed $fl_c %d" % (number, place)
+    conflict = b"fl_stop %d conflict $fl_c %d" % (number, place)
+    if isinstance(step, Guard):
+        return conflict
+    return b"[ $fl_c != 75 ] || " + conflict + b"; " + failed if isinstance(step, Put) else failed
+
+
+def _mark(resource_id: str) -> bytes:
+    """File name of a due mark: ids may hold any character, hashes cannot."""
+    return hashlib.sha256(resource_id.encode("utf-8", "surrogateescape")).hexdigest().encode()
+
+
+def _step(step: Step) -> bytes:
+    match step:
+        case Script() | Guard():
+            return b"fl_t() {\n" + step.text.encode() + b"\n}\nfl_t " + words(step.args) + b"\n"
+        case Put():
+            return _put(step)
+        case Command():
+            return _command(step)
+
+
+def _put(step: Put) -> bytes:
+    digest = hashlib.sha256(step.content).hexdigest()
+    encoding, content = encoded(step.content)
+    fixed = words((step.path, step.seen, step.owner, step.group, step.mode, digest))
+    return b" ".join((b"fl_put", fixed, encoding, content, words(step.validate))) + b"\n"
+
+
+def _command(step: Command) -> bytes:
+    """A user's program. Its shell text and its input reach it through a pipe, never through argv or a file."""
+    lines = []
+    if step.cwd:
+        lines.append(b"cd -- " + quote(step.cwd) + b" || exit 1")
+    for name, value in sorted(step.environment.items()):
+        lines.append(f"export {name}=".encode() + quote(value))
+    limit = b"timeout -s KILL %d " % max(1, round(step.timeout)) if step.timeout else b""
+    if step.shell:
+        run = b"printf %%s %s | { %ssh -c 'eval \"$(cat <&3)\"' 3<&0 </dev/null; }" % (quote(step.shell), limit)
+    else:
+        run = limit + words(step.argv)
+        if step.stdin:
+            encoding, content = encoded(step.stdin)
+            feed = b"printf %s " + content
+            run = feed + (b" | base64 -d" if encoding == b"base64" else b"") + b" | { " + run + b"; }"
+    return b"\n".join([*lines, run]) + b"\n"

@@ -1,0 +1,49 @@
+"""asyncssh's and the system's errors, mapped once to our Failures, each with the next step."""
+
+from __future__ import annotations
+
+import socket
+
+import asyncssh
+
+from fleet.errors import Failure, TransportError
+from fleet.model.host import Target
+
+_PENALTY = "sshd may be refusing this address for a while (MaxStartups, PerSourcePenalties): wait 15 seconds"
+
+
+def classify(error: BaseException, target: Target) -> TransportError:
+    """What went wrong on the way to `target`, as a TransportError. Order matters: asyncssh's errors are a tree."""
+    where = f"{target.user}@{target.address}:{target.port}"
+    text = str(error).strip().split("\n")[0][:300]
+    if isinstance(error, TransportError):
+        return error
+    if isinstance(error, asyncssh.HostKeyNotVerifiable):
+        hint = f"compare the key and pin it: fleet hosts enroll -e {target.environment} --host {target.host}"
+        return TransportError(
+            Failure.HOST_KEY, f"the host key of {where} is not the pinned one, or none is pinned", hint
+        )
+    if isinstance(error, asyncssh.PermissionDenied):
+        hint = "check `connection:` user and key_file, and the host's authorized_keys"
+        return TransportError(Failure.AUTH, f"{where} refused the login: {text}", hint)
+    if isinstance(error, asyncssh.ChannelOpenError):
+        return TransportError(
+            Failure.CHANNEL, f"{where} opened no session: {text}", "see MaxSessions in its sshd_config"
+        )
+    if isinstance(error, asyncssh.KeyExchangeFailed | asyncssh.ProtocolNotSupported):
+        return TransportError(Failure.BANNER, f"{where} and fleet share no algorithms: {text}")
+    if isinstance(error, asyncssh.ConnectionLost):
+        return TransportError(Failure.BANNER, f"{where} closed the connection before the login: {text}", _PENALTY)
+    if isinstance(error, asyncssh.DisconnectError):
+        return TransportError(Failure.BANNER, f"{where}: {text}", _PENALTY)
+    if isinstance(error, TimeoutError):
+        return TransportError(Failure.TIMEOUT, f"{where} did not answer within {target.connect_timeout:g} s")
+    if isinstance(error, socket.gaierror):
+        return TransportError(Failure.DNS, f"no address for {target.address!r}: {error.strerror}")
+    if isinstance(error, ConnectionRefusedError):
+        return TransportError(Failure.REFUSED, f"nothing listens at {where}", "is sshd running?")
+    if isinstance(error, asyncssh.KeyImportError | asyncssh.KeyEncryptionError):
+        return TransportError(Failure.AUTH, f"cannot use the key {target.key_file}: {text}")
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
+        return TransportError(Failure.BANNER, f"{where} reset the connection", _PENALTY)
+    return TransportError(Failure.REFUSED, f"{where}: {text or type(error).__name__}")
