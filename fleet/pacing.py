@@ -17,4 +17,4 @@ class Backoff:
 
     def delay(self, attempt: int, chance: float) -> float:
         """Seconds to wait after the given failed attempt (from 1). chance in [0, 1) spreads it over the whole range."""
-        return min(self.cap, self.base * 2 ** min(attempt - 1, 60)) * chance
+        return min(self.cap, self.base * 2.0 ** min(attempt - 1, 60)) * chance

@@ -17,7 +17,7 @@ from fleet.model.port import Session
 from fleet.model.step import Batch, Outcome, Report
 from fleet.pacing import Backoff
 from fleet.transports.limits import Limits
-from fleet.transports.session import Channel, Listener, ShellSession
+from fleet.transports.session import Channel, Listener, Opener, ShellSession
 from fleet.transports.ssh_errors import classify
 from fleet.transports.ssh_options import OptionsCache
 
@@ -120,23 +120,24 @@ class _Shell(asyncssh.SSHClientSession[bytes]):
 class _SSHChannel:
     """A shell's channel; killing it takes a second channel on the same connection."""
 
-    def __init__(self, channel: asyncssh.SSHClientChannel[bytes], become: str) -> None:
-        self._channel, self._become = channel, become
+    def __init__(
+        self, connection: asyncssh.SSHClientConnection, channel: asyncssh.SSHClientChannel[bytes], become: str
+    ) -> None:
+        self._connection, self._channel, self._become = connection, channel, become
 
     def write(self, data: bytes) -> None:
         with contextlib.suppress(BrokenPipeError, OSError):
             self._channel.write(data)  # a channel that is gone tells its listener; there is nothing to add here
 
     async def kill(self, pid: int) -> None:
-        connection = self._channel.get_connection()
         with contextlib.suppress(asyncssh.Error, OSError):
-            await connection.run(f"{self._become}kill -KILL -- -{pid}", encoding=None, check=False)
+            await self._connection.run(f"{self._become}kill -KILL -- -{pid}", encoding=None, check=False)
 
     def close(self) -> None:
         self._channel.abort()
 
 
-def _opener(connection: asyncssh.SSHClientConnection, target: Target) -> Callable[[Listener], asyncio.Future[Channel]]:
+def _opener(connection: asyncssh.SSHClientConnection, target: Target) -> Opener:
     become = _BECOME[target.become]
 
     async def opener(listener: Listener) -> Channel:
@@ -147,6 +148,6 @@ def _opener(connection: asyncssh.SSHClientConnection, target: Target) -> Callabl
                 )
         except (OSError, asyncssh.Error) as error:
             raise classify(error, target) from error
-        return _SSHChannel(channel, become)
+        return _SSHChannel(connection, channel, become)
 
     return opener

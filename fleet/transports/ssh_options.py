@@ -43,7 +43,7 @@ class OptionsCache:
         known = self._known.get(target.known_hosts)
         if known is None:
             known = self._known[target.known_hosts] = asyncssh.import_known_hosts(target.known_hosts)
-        return await asyncssh.SSHClientConnectionOptions.construct(
+        options: asyncssh.SSHClientConnectionOptions = await asyncssh.SSHClientConnectionOptions.construct(
             username=target.user,
             known_hosts=known,
             config=() if target.ssh_config else None,
@@ -61,6 +61,7 @@ class OptionsCache:
             compression_algs=("none",),
             utf8_decode_errors="replace",
         )
+        return options
 
 
 def _keys(target: Target) -> list[object] | None:
