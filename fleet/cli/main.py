@@ -16,6 +16,7 @@ import click
 from fleet.cli.answer import Answer, show, to_json
 from fleet.cli.exit_codes import MEANINGS, PRECEDENCE, ExitCode
 from fleet.cli.failure import describe
+from fleet.cli.opening import near
 from fleet.cli.options import FleetCommand, Invocation, write_examples
 
 # In the order in which one meets them. Each is fleet/cli/commands/NAME.py.
@@ -50,7 +51,8 @@ class Root(FleetCommand, click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
-            return None
+            close = near(cmd_name, self.list_commands(ctx))
+            ctx.fail(f"there is no command {cmd_name!r}{close}")
         found = importlib.import_module(f"fleet.cli.commands.{cmd_name}").command
         assert isinstance(found, click.Command)
         return found

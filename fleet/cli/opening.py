@@ -10,9 +10,13 @@ import click
 from fleet.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fleet.app import App
     from fleet.cli.options import Invocation
     from fleet.desired.compile import Fleet
+    from fleet.history import History
+    from fleet.model.host import HostSpec
 
 
 def find_repository(start: Path) -> Path:
@@ -59,3 +63,30 @@ def said_of(fleet: Fleet) -> str:
 def source_document(fleet: Fleet) -> dict[str, object]:
     """The same for programs: the keys `revision` and `working_tree` of every document about a revision."""
     return {"revision": fleet.revision, "working_tree": fleet.working_tree}
+
+
+def find_host(fleet: Fleet, name: str, environment: str = "") -> HostSpec:
+    """The one host called NAME or ENVIRONMENT/NAME. Raises UsageError with near misses, or when it is not one."""
+    found = [h for h in fleet.hosts if name in (h.name, h.label) and environment in ("", h.environment)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        both = ", ".join(sorted(host.label for host in found))
+        raise UsageError(f"there are several hosts {name}: {both}; say which, e.g. {found[0].label}")
+    known = {word for host in fleet.hosts for word in (host.name, host.label)}
+    raise UsageError(f"there is no host {name!r}{near(name, known)}; `fleet hosts` lists them")
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """ "; did you mean x or y?", or nothing."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, sorted(known), 3)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+async def open_history(app: App) -> History:
+    """The record, to read; use it with `async with`. Raises HistoryError."""
+    from fleet.history import History
+
+    return await History.open(app.settings.history_file)

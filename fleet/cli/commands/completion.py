@@ -18,7 +18,7 @@ from fleet.cli.options import command as fleet_command
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(context: click.Context, shell: str) -> Answer:
-    """Print the code that completes commands, environments and hosts in your shell."""
+    """Print the shell code that completes commands and hosts."""
     from click.shell_completion import get_completion_class
 
     made = get_completion_class(shell)

@@ -10,6 +10,7 @@ import click
 
 from fleet.cli import completion
 from fleet.cli.answer import Answer
+from fleet.cli.opening import near
 from fleet.cli.options import command as fleet_command
 from fleet.errors import UsageError
 from fleet.model.kind import Kind
@@ -25,7 +26,7 @@ from fleet.model.kind import Kind
 @click.argument("name", required=False, metavar="[KIND]", shell_complete=completion.kinds)
 @click.pass_obj
 def command(invocation: object, name: str | None) -> Answer:
-    """List the kinds of resources, or explain one with all its attributes."""
+    """List what can be managed, or all attributes of one kind."""
     from fleet.kinds import KINDS
 
     if name is None:
@@ -34,11 +35,7 @@ def command(invocation: object, name: str | None) -> Answer:
         rows.append("\n`fleet kinds KIND` shows the attributes of one")
         return Answer("\n".join(rows), {"kinds": {n: kind_document(KINDS[n]) for n in sorted(KINDS)}})
     if name not in KINDS:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, KINDS, 1)
-        hint = f"did you mean {near[0]}?" if near else "`fleet kinds` lists them"
-        raise UsageError(f"there is no kind {name!r}; {hint}")
+        raise UsageError(f"there is no kind {name!r}{near(name, KINDS)}; `fleet kinds` lists them")
     return Answer(reference(KINDS[name]), {"kinds": {name: kind_document(KINDS[name])}})
 
 
