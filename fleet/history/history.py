@@ -132,11 +132,13 @@ class History:
 
     async def runs(self, limit: int = 20, environment: str = "") -> list[RunRecord]:
         """The latest first."""
-        rows = await self._rows(statements.RUNS, {"environment": environment, "limit": limit, "run": None})
+        asked = {"environment": environment, "limit": limit}
+        rows = await self._rows(statements.latest(statements.RUNS, "runs", asked), asked)
         return read.runs(rows, self._locks)
 
     async def run(self, number: int) -> RunRecord | None:
-        rows = await self._rows(statements.RUNS, {"environment": "", "limit": 1, "run": number})
+        asked = {"id": number, "limit": 1}
+        rows = await self._rows(statements.latest(statements.RUNS, "runs", asked), asked)
         return next(iter(read.runs(rows, self._locks)), None)
 
     async def passes(
@@ -144,7 +146,8 @@ class History:
     ) -> list[PassRecord]:
         """The latest first; all that is given must hold."""
         asked = {"run": run, "environment": environment, "host": host, "limit": limit}
-        return [read.one_pass(row) for row in await self._rows(statements.PASSES, asked)]
+        sql = statements.latest(statements.PASSES, "passes", asked)
+        return [read.one_pass(row) for row in await self._rows(sql, asked)]
 
     async def last_pass(self, environment: str, host: str) -> PassRecord | None:
         return next(iter(await self.passes(environment=environment, host=host, limit=1)), None)
@@ -159,7 +162,7 @@ class History:
     ) -> list[ChangeRecord]:
         """The latest first; all that is given must hold."""
         asked = {"run": run, "environment": environment, "host": host, "resource": resource, "limit": limit}
-        return await self._changes(statements.CHANGES, asked)
+        return await self._changes(statements.latest(statements.CHANGES, "changes", asked), asked)
 
     async def interrupted(self) -> list[ChangeRecord]:
         """Intents whose process ended without a result, on hosts that were not looked at since. Nobody knows."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fleet.history.encoding import Contents, clip, encode_change, plan_digest
@@ -32,20 +32,12 @@ RESULT = """UPDATE changes SET ended = ?, status = ?, code = ?, step = ?, second
 RECORD = """INSERT INTO passes (run, environment, host, verdict, began, ended, seconds, round_trips, plan_digest,
     found, remaining, error, trace_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
-RUNS = """SELECT * FROM runs WHERE (:environment = '' OR environment = :environment)
-    AND (:run IS NULL OR id = :run) ORDER BY id DESC LIMIT :limit"""
-PASSES = """SELECT passes.*, runs.revision FROM passes LEFT JOIN runs ON runs.id = passes.run
-    WHERE (:run IS NULL OR passes.run = :run) AND (:environment = '' OR passes.environment = :environment)
-    AND (:host = '' OR passes.host = :host) ORDER BY passes.id DESC LIMIT :limit"""
-LAST_PASSES = """SELECT passes.*, runs.revision FROM passes LEFT JOIN runs ON runs.id = passes.run
-    WHERE passes.id IN (SELECT max(id) FROM passes WHERE :environment = '' OR environment = :environment
-    GROUP BY environment, host)"""
-# Joined at import, of constants only.
-_CHANGES = "SELECT changes.*, runs.revision, runs.trace_id FROM changes LEFT JOIN runs ON runs.id = changes.run"
-CHANGES = f"""{_CHANGES} WHERE (:run IS NULL OR changes.run = :run)
-    AND (:environment = '' OR changes.environment = :environment) AND (:host = '' OR changes.host = :host)
-    AND (:resource = '' OR changes.resource = :resource) ORDER BY changes.id DESC LIMIT :limit"""
-OPEN_INTENTS = f"""{_CHANGES} WHERE changes.status IS NULL AND NOT EXISTS (SELECT 1 FROM passes
+RUNS = "SELECT * FROM runs"
+PASSES = "SELECT passes.*, runs.revision FROM passes LEFT JOIN runs ON runs.id = passes.run"
+CHANGES = "SELECT changes.*, runs.revision, runs.trace_id FROM changes LEFT JOIN runs ON runs.id = changes.run"
+LAST_PASSES = f"""{PASSES} WHERE passes.id IN (
+    SELECT max(id) FROM passes WHERE :environment = '' OR environment = :environment GROUP BY environment, host)"""  # noqa: S608
+OPEN_INTENTS = f"""{CHANGES} WHERE changes.status IS NULL AND NOT EXISTS (SELECT 1 FROM passes
     WHERE passes.environment = changes.environment AND passes.host = changes.host AND passes.run <> changes.run
     AND passes.began > changes.intended AND passes.verdict NOT IN ('unknown', 'unreachable'))
     ORDER BY changes.id"""  # noqa: S608
@@ -53,6 +45,18 @@ CONTENTS = "SELECT digest, size, data FROM contents WHERE digest IN (SELECT valu
 FACTS = """SELECT environment, host, facts FROM facts
     WHERE :host = '' OR (environment = :environment AND host = :host)"""
 SETTLED = "SELECT environment, host, digests FROM settled"
+
+
+def latest(select: str, table: str, asked: Mapping[str, Any]) -> str:
+    """The rows where all that is asked holds, the latest first; what is None or "" is not asked.
+
+    So an index is used, as it would not be with `:x IS NULL OR …`. Names are ours, values are bound.
+    """
+    conditions = [
+        f"{table}.{name} = :{name}" for name, value in asked.items() if name != "limit" and value not in ("", None)
+    ]
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"{select}{where} ORDER BY {table}.id DESC LIMIT :limit"
 
 
 def intents(run: int, plan: Plan, attempt: str, key: bytes) -> tuple[Work, ...]:
