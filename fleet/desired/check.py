@@ -1,0 +1,76 @@
+"""A Node against its Shape: unknown keys with near misses, maps where maps are meant. Pure; Problems out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+
+from fleet.desired.format import Shape
+from fleet.errors import Origin, Problem
+from fleet.model.value import Node
+
+_SAID = {dict: "a map", list: "a list", bool: "true or false", int: "a number", float: "a number", str: "text"}
+_MEANT = {"map": "a map", "list": "a list", "text": "text", "flag": "true or false", "number": "a number"}
+
+Note = Callable[[Problem], None]
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """A hint for a word nobody knows: what it nearly is."""
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean `{close[0]}`?" if close else ""
+
+
+def said(value: object) -> str:
+    return "nothing" if value is None else _SAID.get(type(value), type(value).__name__)
+
+
+def check(node: Node, shape: Shape, note: Note) -> None:
+    """Notes every problem below `node`. What carries `!remove` has no value to check."""
+    if node.tag == "remove" or shape.type == "any":
+        return
+    if node.tag == "append" and shape.type not in ("list", "map"):
+        note(Problem(node.origin, "`!append` where there is no list", "a list"))
+    elif not _fits(node, shape):
+        note(Problem(node.origin, f"{said(node.value)} where {_MEANT[shape.type]} is meant", _MEANT[shape.type]))
+    elif shape.choices and node.value not in shape.choices and not _template(node):
+        choices = " | ".join(shape.choices)
+        note(Problem(node.origin, f"`{node.value}` is not known here", choices, near(str(node.value), shape.choices)))
+    elif isinstance(node.value, dict):
+        _members(node.value, shape, note)
+    elif isinstance(node.value, list) and shape.each is not None:
+        for item in node.value:
+            check(item, shape.each, note)
+
+
+def _members(members: dict[str, Node], shape: Shape, note: Note) -> None:
+    for key, node in members.items():
+        inner = shape.keys.get(key, shape.each)
+        if inner is not None:
+            check(node, inner, note)
+            continue
+        where: Origin = node.key or node.origin
+        known = ", ".join(shape.keys) if len(shape.keys) <= 20 else ""
+        expected = f"one of: {known}" if known else ""
+        note(Problem(where, f"unknown {shape.noun} `{key}`", expected, near(key, shape.keys)))
+
+
+def _fits(node: Node, shape: Shape) -> bool:
+    value = node.value
+    if shape.type == "map":
+        return isinstance(value, dict) or value is None
+    if shape.type == "list":
+        return isinstance(value, list) or _template(node)
+    if isinstance(value, dict | list):
+        return False
+    if _template(node):
+        return True
+    if shape.type == "text":
+        return isinstance(value, str) or (isinstance(value, int | float) and not isinstance(value, bool))
+    if shape.type == "flag":
+        return isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _template(node: Node) -> bool:
+    return isinstance(node.value, str) and "{{" in node.value

@@ -1,0 +1,131 @@
+"""The format of environments/, once: what `load` checks and what the JSON Schema says are both made from this.
+
+A Shape describes one value. Scalars may always be templates, so their types are checked after rendering, by `compile`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fleet.model.kind import Kind
+
+Is = Literal["map", "list", "text", "flag", "number", "any"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What may stand somewhere. keys: the known keys of a map; each: the shape of a map's free keys or a list's items.
+
+    choices: the words allowed. schema: JSON Schema of its own (an attribute of a kind).
+    """
+
+    type: Is
+    doc: str = ""
+    keys: Mapping[str, Shape] = field(default_factory=dict)
+    each: Shape | None = None
+    choices: tuple[str, ...] = ()
+    schema: Mapping[str, Any] | None = None
+    noun: str = "key"
+
+
+TEXT, NUMBER, FLAG, ANY = Shape("text"), Shape("number"), Shape("flag"), Shape("any")
+
+
+def text(doc: str, *choices: str) -> Shape:
+    return Shape("text", doc, choices=choices)
+
+
+CONNECTION = Shape(
+    "map",
+    "How hosts are reached.",
+    {
+        "type": text("ssh, or local for this machine.", "ssh", "local"),
+        "address": text("Name or address; the host's own `address` is usual."),
+        "port": Shape("number", "TCP port, 22 unless said."),
+        "user": text("Login name, root unless said."),
+        "become": text("How to become root after the login.", "none", "sudo", "doas"),
+        "key_file": text("Private key; exactly this one is offered."),
+        "certificate_file": text("OpenSSH certificate for that key."),
+        "agent": Shape("flag", "Use the ssh agent when no key_file is named."),
+        "ssh_config": Shape("flag", "Honour the user's ~/.ssh/config."),
+        "via": text("A host of the same environment that is the bastion."),
+        "connect_timeout": Shape("number", "Seconds to connect and log in, 10 unless said."),
+        "timeout": Shape("number", "Seconds one script may take on a host, 300 unless said."),
+        "keepalive": Shape("number", "Seconds between keepalives, 15 unless said."),
+        "output_limit": Shape("number", "Bytes of output kept of one script, 4 MiB unless said."),
+        "handshakes": Shape("number", "Logins under way at once in this environment, 32 unless said."),
+        "scripts": Shape("number", "Scripts running at once in this environment, 64 unless said."),
+    },
+)
+VARS = Shape("map", "Variables, by name.", each=ANY)
+LABELS = Shape("map", "Labels that roles match, by name.", each=TEXT)
+DRIFT = text("What happens when a host moved and Git did not.", "correct", "report")
+MATCH = Shape("map", "Labels a host must have; a list means any of these.", each=ANY)
+ROLES = Shape(
+    "map",
+    "Which hosts get which role.",
+    each=Shape("map", "Empty for every host.", {"match": MATCH}),
+    noun="role",
+)
+HOST_KEYS = {
+    "address": text("Name or address to connect to; the host's name unless said."),
+    "labels": LABELS,
+    "vars": VARS,
+    "connection": CONNECTION,
+}
+GENERAL = {
+    "needs": Shape("list", "Ids of resources that must be right before this one.", each=TEXT),
+    "drift": DRIFT,
+}
+REACTIONS = {
+    "service": {
+        "reload_on": Shape("list", "Reload after any of these resources changed.", each=TEXT),
+        "restart_on": Shape("list", "Restart after any of these resources changed.", each=TEXT),
+    },
+    "command": {"only_on": Shape("list", "Run only after one of these resources changed.", each=TEXT)},
+}
+
+
+def resources(kinds: Mapping[str, Kind]) -> Shape:
+    """KIND → NAME → attributes; attributes come from the kinds' Specs."""
+    return Shape("map", "What should be on the host.", {name: _kind(kinds[name]) for name in kinds}, noun="kind")
+
+
+def _kind(kind: Kind) -> Shape:
+    properties = kind.Spec.model_json_schema().get("properties", {})
+    attributes = {name: _attribute(properties.get(name, {})) for name in kind.Spec.model_fields}
+    attributes |= GENERAL | REACTIONS.get(kind.name, {})
+    return Shape("map", kind.doc, each=Shape("map", kind.doc, attributes, noun="attribute"), noun=kind.name)
+
+
+def _attribute(schema: Mapping[str, Any]) -> Shape:
+    types = {schema.get("type")} | {one.get("type") for one in schema.get("anyOf", ())}
+    is_: Is = "list" if types <= {"array", "null", None} and "array" in types else "any"
+    return Shape(is_, schema.get("description", ""), schema=schema)
+
+
+def documents(kinds: Mapping[str, Kind]) -> dict[str, Shape]:
+    """The four sorts of file."""
+    role = {"vars": VARS, "resources": resources(kinds), "drift": DRIFT}
+    return {
+        "environment": Shape(
+            "map",
+            "environment.yaml: variables and settings of one layer.",
+            {
+                "extends": text("The layer this one adds to; base unless said."),
+                "vars": VARS,
+                "roles": ROLES,
+                "connection": CONNECTION,
+                "drift": DRIFT,
+            },
+        ),
+        "hosts": Shape(
+            "map",
+            "hosts.yaml: the hosts of one environment.",
+            {"hosts": Shape("map", "Hosts by name or range.", each=Shape("map", "A host.", HOST_KEYS), noun="host")},
+        ),
+        "role": Shape("map", "roles/NAME.yaml: a bundle of resources and default variables.", role),
+        "overlay": Shape("map", "hosts/NAME.yaml: what only this host has.", role | HOST_KEYS),
+    }

@@ -1,0 +1,133 @@
+"""A Tree's files → one Layer per directory, every file checked against the format. All problems in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from fleet.desired.cache import NodeCache
+from fleet.desired.check import check, near
+from fleet.desired.format import Shape, documents
+from fleet.desired.source import Tree
+from fleet.desired.yaml import excerpt, parse
+from fleet.errors import Origin, Problem
+from fleet.model.kind import Kind
+from fleet.model.value import Node
+
+TOP_FILES = ("environment.yaml", "hosts.yaml", "known_hosts")
+FOLDERS = ("roles", "hosts", "files")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One directory under environments/. files, known_hosts: paths in the tree."""
+
+    name: str
+    environment: Node | None = None
+    hosts: Node | None = None
+    roles: Mapping[str, Node] = field(default_factory=dict)
+    overlays: Mapping[str, Node] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    known_hosts: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A revision, read and checked. With problems, `layers` holds what could be read."""
+
+    tree: Tree
+    layers: Mapping[str, Layer]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(slots=True)
+class _Building:
+    """A Layer while its files come in."""
+
+    environment: Node | None = None
+    hosts: Node | None = None
+    roles: dict[str, Node] = field(default_factory=dict)
+    overlays: dict[str, Node] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    known_hosts: str = ""
+
+
+def load(tree: Tree, kinds: Mapping[str, Kind], cache: NodeCache | None = None) -> Loaded:
+    """Never raises for what the files say: problems are collected, over all files."""
+    shapes = documents(kinds)
+    problems = list(tree.problems)
+    building: dict[str, _Building] = {}
+    yaml_files: dict[str, str] = {}
+    for path in tree.entries:
+        layer, _, rest = path.partition("/")
+        if rest:
+            sort = _place(path, rest, building.setdefault(layer, _Building()), problems)
+            if sort:
+                yaml_files[path] = sort
+    for path, node in _nodes(tree, yaml_files, cache, problems):
+        _check(path, node, shapes[yaml_files[path]], tree, problems)
+        layer, _, rest = path.partition("/")
+        _put(building[layer], rest, node)
+    layers = {name: Layer(name, b.environment, b.hosts, b.roles, b.overlays, b.files, b.known_hosts)
+              for name, b in sorted(building.items())}  # fmt: skip
+    return Loaded(tree, layers, tuple(sorted(set(problems), key=lambda p: (p.origin, p.message))))
+
+
+def _place(path: str, rest: str, layer: _Building, problems: list[Problem]) -> str:
+    """Which sort of document a path is; "" for what is no YAML of ours. What has no place here is a problem."""
+    folder, _, name = rest.partition("/")
+    if rest == "known_hosts":
+        layer.known_hosts = path
+    elif rest in ("environment.yaml", "hosts.yaml"):
+        return rest.removesuffix(".yaml")
+    elif folder == "files" and name:
+        layer.files[name] = path
+    elif folder in ("roles", "hosts") and name.endswith(".yaml") and "/" not in name:
+        return "role" if folder == "roles" else "overlay"
+    elif not (rest.startswith(".") or rest.endswith(".md")):
+        known = (*TOP_FILES, "roles/NAME.yaml", "hosts/NAME.yaml", "files/PATH")
+        hint = near(rest if not name else folder, (*TOP_FILES, *FOLDERS))
+        if name.endswith(".yml") or rest.endswith(".yml"):
+            hint = "the ending is .yaml"
+        problems.append(Problem(Origin(path), "this file has no place here", ", ".join(known), hint))
+    return ""
+
+
+def _nodes(
+    tree: Tree, wanted: Mapping[str, str], cache: NodeCache | None, problems: list[Problem]
+) -> list[tuple[str, Node]]:
+    """Every wanted file parsed, from the cache where it is known."""
+    found: dict[str, Node] = {}
+    for path in wanted:
+        if cache is not None and (node := cache.get(tree.entries[path].blob, path)) is not None:
+            found[path] = node
+    for path, content in tree.read_many([p for p in wanted if p not in found]).items():
+        parsed, wrong = parse(path, content)
+        problems.extend(wrong)
+        if parsed is not None:
+            found[path] = parsed
+            if cache is not None and not wrong:
+                cache.put(tree.entries[path].blob, parsed)
+    return [(path, found[path]) for path in wanted if path in found]
+
+
+def _check(path: str, node: Node, shape: Shape, tree: Tree, problems: list[Problem]) -> None:
+    """Against the format; only a file with a problem is read again, for the line to show."""
+    noted: list[Problem] = []
+    check(node, shape, noted.append)
+    if noted:
+        lines = tree.read(path).decode().split("\n")
+        problems.extend(replace(p, excerpt=excerpt(lines[p.origin.line - 1])) for p in noted)
+
+
+def _put(layer: _Building, rest: str, node: Node) -> None:
+    folder, _, name = rest.partition("/")
+    if rest == "environment.yaml":
+        layer.environment = node
+    elif rest == "hosts.yaml":
+        hosts = node.value.get("hosts") if isinstance(node.value, dict) else None
+        layer.hosts = hosts if hosts is not None and isinstance(hosts.value, dict) else None
+    elif folder == "roles":
+        layer.roles[name.removesuffix(".yaml")] = node
+    else:
+        layer.overlays[name.removesuffix(".yaml")] = node
