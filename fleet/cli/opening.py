@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fleet.desired.compile import Fleet
     from fleet.history import History
     from fleet.model.host import HostSpec
+    from fleet.settings import Settings
 
 
 def find_repository(start: Path) -> Path:
@@ -30,21 +31,29 @@ def find_repository(start: Path) -> Path:
     )
 
 
-def repository_of(invocation: Invocation) -> Path:
-    """Where the repository is. Raises UsageError when there is none."""
+def settings_of(invocation: Invocation) -> Settings:
+    """The process's settings with what the command line says. Raises UsageError when there is no repository."""
+    from fleet.settings import Settings
+
+    flags: dict[str, object] = {"trace": True} if invocation.trace else {}
+    if invocation.repository is not None:
+        if not invocation.repository.is_dir():
+            raise UsageError(f"{invocation.repository} is not a directory")
+        flags["repository"] = invocation.repository
+    settings = Settings(**flags)
+    if invocation.color is None:
+        invocation.color = {"always": True, "never": False}.get(settings.color)
+    invocation.trace = settings.trace
     if invocation.repository is None:
-        return find_repository(Path.cwd())
-    if not invocation.repository.is_dir():
-        raise UsageError(f"{invocation.repository} is not a directory")
-    return invocation.repository.resolve()
+        return Settings(**flags, repository=find_repository(settings.repository))
+    return settings
 
 
 def open_app(invocation: Invocation) -> App:
     """The composition root, with what the command line says."""
     from fleet.app import App
-    from fleet.settings import Settings
 
-    return App(Settings(repository=repository_of(invocation)))
+    return App(settings_of(invocation))
 
 
 def open_fleet(invocation: Invocation) -> tuple[App, Fleet]:

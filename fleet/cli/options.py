@@ -38,7 +38,7 @@ def common_options() -> list[click.Parameter]:
         return click.Option(names, expose_value=False, callback=_remember, **more)
 
     return [
-        option("-C", "--repository", metavar="DIR", type=click.Path(path_type=Path), envvar="FLEET_REPOSITORY",
+        option("-C", "--repository", metavar="DIR", type=click.Path(path_type=Path),
                help="The Git repository that holds environments/ (default: found upwards from here)."),
         option("-r", "--revision", metavar="REV", help="Commit, tag or branch to read (default: HEAD)."),
         option("--working-tree", is_flag=True, default=None, help="Read uncommitted files instead, and say so."),

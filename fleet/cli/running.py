@@ -26,6 +26,7 @@ from fleet.cli.render_plan import closing, render
 from fleet.cli.tally import Tally
 from fleet.model.change import PassResult
 from fleet.model.host import HostSpec
+from fleet.telemetry import HostTime
 
 if TYPE_CHECKING:
     from fleet.app import App, Selection
@@ -50,6 +51,7 @@ class Ran:
     results: tuple[PassResult, ...]
     unfinished: tuple[HostSpec, ...] = ()
     interrupted: bool = False
+    times: tuple[HostTime, ...] = ()
     trace_id: str = ""
 
 
@@ -62,7 +64,7 @@ async def run_hosts(job: Job, hosts: Sequence[HostSpec], apply: bool) -> Ran:
             run = await job.app.run(job.fleet, tuple(hosts), apply, tally)
     except asyncio.CancelledError:
         return Ran(tuple(tally.results), _unfinished(hosts, tally.results), True)
-    return Ran(tuple(run.results), _unfinished(hosts, run.results), run.interrupted, run.trace_id)
+    return Ran(tuple(run.results), _unfinished(hosts, run.results), run.interrupted, tuple(run.times), run.trace_id)
 
 
 def answer(job: Job, ran: Ran, applied: bool) -> Answer:
@@ -71,7 +73,7 @@ def answer(job: Job, ran: Ran, applied: bool) -> Answer:
     code = exit_code((r.verdict for r in ran.results), ran.interrupted)
     blocks = [render(ran.results, detail), _unfinished_text(ran, applied)]
     if job.invocation.trace:
-        blocks.append(render_trace.render(ran.results))
+        blocks.append(render_trace.render(ran.times))
     blocks.append(heading(job) + closing(ran.results, applied, job.again, len(ran.unfinished)))
     document: dict[str, Any] = {
         **source_document(job.fleet),
@@ -80,7 +82,7 @@ def answer(job: Job, ran: Ran, applied: bool) -> Answer:
         "unfinished": [{"host": h.name, "environment": h.environment} for h in ran.unfinished],
     }
     if job.invocation.trace:
-        document["trace"] = render_trace.document(ran.results, ran.trace_id)
+        document["trace"] = render_trace.document(ran.times, ran.trace_id)
     return Answer("\n\n".join(filter(None, blocks)), document, code)
 
 

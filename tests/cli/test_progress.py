@@ -1,4 +1,4 @@
-"""Progress of hundreds of hosts: right counts, within 80 columns and a few lines, and nothing that controls a terminal."""
+"""Progress of hundreds of hosts: right counts, within 80 columns, and nothing that controls a terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from fleet.cli.printable import keep_colours
 from fleet.cli.progress import finished, frame_lines, status_line
 from fleet.cli.tally import Tally
-from fleet.model.change import Verdict
+from fleet.model.change import PassResult, Verdict
 from fleet.model.step import Outcome, Status
 from tests.cli.samples import change, result, unreachable
 
@@ -76,7 +76,7 @@ def test_a_host_that_did_not_go_well_is_one_line_with_its_reason() -> None:
 
 
 def test_results_are_heard_as_they_come() -> None:
-    heard = []
+    heard: list[PassResult] = []
     tally = Tally(1, heard=heard.append)
     tally.done(unreachable("w"))
     assert [r.host for r in heard] == ["w"]

@@ -66,4 +66,4 @@ async def _ask_and_apply(job: Job) -> Answer:
         return Answer("nothing was changed", exit_code=ExitCode.PENDING)
     ran = await run_hosts(job, [h for h in job.hosts if (h.environment, h.name) in pending], apply=True)
     rest = tuple(r for r in planned.results if (r.environment, r.host) not in pending)
-    return answer(job, Ran(rest + ran.results, ran.unfinished, ran.interrupted, ran.trace_id), applied=True)
+    return answer(job, Ran(rest + ran.results, ran.unfinished, ran.interrupted, ran.times, ran.trace_id), applied=True)

@@ -24,6 +24,7 @@ from fleet.cli.options import command as fleet_command
 def command(invocation: Invocation, host: str, resource: str, attribute: str | None) -> Answer:
     """Say where each value comes from: file, line, commit, author.
 
-    Every layer that said something is named, the winner first, each with file and line, and the commit, author and date that `git blame` gives for it.
+    Every layer that said something is named, the winner first, each with its place in the files and with what
+    `git blame` says of that line.
     """
     raise NotImplementedError

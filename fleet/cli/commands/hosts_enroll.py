@@ -12,7 +12,7 @@ import click
 from fleet.cli.answer import Answer, show
 from fleet.cli.exit_codes import ExitCode
 from fleet.cli.known_hosts import Enrolment, HostKey, compare, enrolled, known_hosts_name, write_atomically
-from fleet.cli.opening import open_fleet, repository_of
+from fleet.cli.opening import open_fleet
 from fleet.cli.options import Invocation, selects_hosts
 from fleet.cli.options import command as fleet_command
 from fleet.cli.printable import one_line
@@ -47,7 +47,7 @@ def command(invocation: Invocation, selection: Selection, yes: bool, replace: bo
     app, fleet = open_fleet(invocation)
     hosts = [host for host in app.select(fleet, selection) if host.target.type == "ssh"]
     scanned, failed = run_async(_scan(hosts))
-    files = _files(invocation)
+    files = app.settings.repository / "environments"
     found = {env: compare(_read(files / env / "known_hosts"), keys) for env, keys in scanned.items()}
     show(summary(found, failed), error=invocation.json, color=invocation.color)
     wanted = {env: one for env, one in found.items() if one.fresh or (replace and one.changed)}
@@ -114,10 +114,6 @@ def _confirmed(invocation: Invocation) -> bool:
     if invocation.json or not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask on; compare the fingerprints, then say --yes")
     return click.confirm("Pin these keys?", err=True)
-
-
-def _files(invocation: Invocation) -> Path:
-    return repository_of(invocation) / "environments"
 
 
 def _read(path: Path) -> str:
