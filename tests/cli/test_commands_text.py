@@ -40,7 +40,7 @@ def test_show_is_yaml_that_reads_back_and_withholds_secrets() -> None:
     secret = Resource("file:/k", "file", "/k", None, {"sha256": "bb", "mode": "600"}, content=b"pw", sensitive=True)
     gone = Resource("file:/old", "file", "/old", None, None, origin=Origin("base/roles/common.yaml", 3, 5))
     text = to_yaml(describe(spec("web-1", plain, secret, gone)))
-    assert "content: |\n          a\n          b\n" in text
+    assert "content: |\n        a\n        b\n" in text
     back = YAML(typ="safe", pure=True).load(text)
     files = back["resources"]["file"]
     assert files["/etc/motd"]["content"] == "a\nb\n"

@@ -37,16 +37,15 @@ STATUS_COLORS = {"ok": "green", "failed": "red", "conflict": "red", "unknown": "
 @click.option("--resource", default="", metavar="ID", help="Changes of this resource, e.g. file:/etc/motd.")
 @click.option("-n", "--limit", default=20, show_default=True, help="At most so many lines.")
 @click.pass_obj
-def command(invocation: Invocation, run: int | None, environment: str, host: str, resource: str, limit: int) -> Answer:
+def command(invocation: Invocation, *, run: int | None, limit: int, **which: str) -> Answer:
     """Show what fleet did, from its record; the latest first."""
     from fleet.cli.run_async import run_async
 
     app = open_app(invocation)
-    if run is None and not host and not resource:
-        runs = run_async(_runs(app, limit, environment))
+    if run is None and not which["host"] and not which["resource"]:
+        runs = run_async(_runs(app, limit, which["environment"]))
         return Answer(runs_text(runs), {"runs": [_run_document(one) for one in runs]})
-    asked = {"run": run, "environment": environment, "host": host, "resource": resource, "limit": limit}
-    found, changes = run_async(_changes(app, run, asked))
+    found, changes = run_async(_changes(app, run, {"run": run, "limit": limit, **which}))
     if run is not None and found is None:
         raise UsageError(f"there is no run {run}; `fleet history` lists them")
     head = runs_text([found]) + "\n\n" if found is not None else ""
