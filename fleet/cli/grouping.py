@@ -49,16 +49,12 @@ def group(results: Iterable[PassResult]) -> list[Group]:
 
 
 def reason(result: PassResult) -> str:
-    """Why it ended so, without what is each host's own (its address), so that the same reason is the same text."""
+    """Why it ended so, without what is each host's own (its address, what its steps said), so that the same reason is the same text."""
     if isinstance(result.error, TransportError):
         return str(result.error.failure)
     if result.error is not None:
         return type(result.error).__name__
-    bad = [
-        f"{o.id} {o.status} {o.code} {o.output[-500:].decode(errors='backslashreplace')}"
-        for o in result.outcomes.values()
-        if o.status is not Status.OK
-    ]
+    bad = [f"{o.id} {o.status} {o.code}" for o in result.outcomes.values() if o.status is not Status.OK]
     left = [f"{one} {why}" for one, why in result.remaining.items()]
     return "\n".join([*sorted(bad), *sorted(left)])
 

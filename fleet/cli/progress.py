@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 import click
 
@@ -14,10 +14,6 @@ from fleet.cli.printable import one_line
 from fleet.cli.render_plan import COLORS
 from fleet.cli.tally import BAD, Tally
 from fleet.model.change import PassResult
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
 
 FRAMES_PER_SECOND = 8
 PLAIN_EVERY = 10.0  # seconds between lines where there is no terminal
@@ -29,21 +25,20 @@ async def progress(tally: Tally, doing: str, json: bool, color: bool | None = No
     if json:
         yield
         return
-    from rich.console import Console
-
-    console = Console(
-        stderr=True, no_color=True if color is False else None, markup=False, highlight=False, emoji=False
-    )
-    shown = _live(tally, doing, console) if console.is_terminal else _plain(tally, doing, color)
+    shown = _live(tally, doing, color) if sys.stderr.isatty() else _plain(tally, doing, color)
     async with shown:
         yield
 
 
 @asynccontextmanager
-async def _live(tally: Tally, doing: str, console: Console) -> AsyncIterator[None]:
+async def _live(tally: Tally, doing: str, color: bool | None) -> AsyncIterator[None]:
     """Redrawn a few times a second by the event loop itself: no thread, and nothing when the loop is blocked."""
+    from rich.console import Console
     from rich.live import Live
     from rich.text import Text
+
+    plain = True if color is False else None
+    console = Console(stderr=True, no_color=plain, markup=False, highlight=False, emoji=False)
 
     def frame() -> Text:
         return Text("\n").join(

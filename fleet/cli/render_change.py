@@ -87,7 +87,7 @@ def unified(old: str, new: str, detail: Detail) -> Iterator[str]:
     elif not old:
         lines = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
     for line in lines[: detail.lines]:
-        color = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
+        color = None if line[:3] in ("---", "+++") else {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
         yield click.style(one_line(line.replace("\t", "    "), 500), fg=color)
     if len(lines) > detail.lines:
         yield click.style(f"… {len(lines) - detail.lines:,} more lines; -v shows them", dim=True)

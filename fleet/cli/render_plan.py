@@ -92,6 +92,8 @@ def _changes(one: Group, detail: Detail) -> Iterator[str]:
         yield lines[0] + _mark(outcome)
         yield from lines[1:]
         if outcome is not None and outcome.status is not Status.OK:
+            if len(one.hosts) > 1 and outcome.output:
+                yield f"      {one_line(one.sample.environment)}/{one_line(one.sample.host)} said:"
             yield from output_lines(outcome, change.resource.sensitive)
         if left := one.sample.remaining.get(change.resource.id):
             yield click.style(f"      after the last look: {one_line(left)}", fg="red")

@@ -116,6 +116,17 @@ def test_a_failed_step_shows_the_end_of_its_output_as_the_hosts_words() -> None:
     assert "after the last look: is still absent" in shown
 
 
+def test_hosts_that_fail_in_the_same_way_are_one_group_whatever_each_said() -> None:
+    changed = change("package:nginx", None, {"version": "1"})
+    hosts = [
+        result(f"web-{i}", Verdict.FAILED, [changed], [Outcome(changed.resource.id, Status.FAILED, 1, b"pid %d" % i)])
+        for i in range(50)
+    ]
+    shown = text(*hosts)
+    assert shown.startswith("50 hosts, same change: failed")
+    assert "dev/web-0 said:\n      | pid 0" in shown
+
+
 def test_what_could_not_be_observed_is_named_and_never_planned() -> None:
     shown = text(result("web-1", Verdict.FAILED, unreadable={"file:/etc/shadow": "permission denied"}))
     assert "? file:/etc/shadow  could not be observed, so it stays\n      permission denied" in shown
