@@ -85,7 +85,7 @@ class Writer:
 
     async def flush(self) -> None:
         """All that was put is on disk. Raises HistoryError."""
-        if self._pending or self._lock.locked():
+        if self._pending or self._lock.locked() or self._broken is not None:
             await self.commit()
 
     @asynccontextmanager
@@ -106,8 +106,7 @@ class Writer:
     async def aclose(self) -> None:
         """Write what waits and close. Raises HistoryError when that cannot be written."""
         try:
-            if self._pending or self._lock.locked():
-                await self.commit()
+            await self.flush()
         finally:
             if self._task is not None:
                 self._task.cancel()

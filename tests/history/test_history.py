@@ -191,6 +191,20 @@ def test_a_closed_record_refuses_intents(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_what_the_database_cannot_hold_stops_everything(tmp_path: Path) -> None:
+    """A mistake of ours in one record: no later intent is acknowledged, nobody waits forever, and the end tells it."""
+
+    async def scenario() -> None:
+        with pytest.raises(HistoryError, match="cannot be written: OverflowError"):
+            async with await History.open(tmp_path / "history.db") as history:
+                await history.record(2**70, result("web-1"), TRACE)
+                for _ in range(2):
+                    with pytest.raises(HistoryError, match="OverflowError"):
+                        await history.intend(1, plan("web-1"), "a")
+
+    asyncio.run(scenario())
+
+
 def test_a_large_content_keeps_its_size_and_its_first_part(tmp_path: Path) -> None:
     """5 MB per file and host would fill the disk; the digest still says which content it was."""
     big = Resource("file:/big", "file", "/big", None, {"mode": "644"}, content=b"0123456789" * 500_000)
