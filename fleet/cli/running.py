@@ -107,7 +107,7 @@ def again(selection: Selection, invocation: Invocation) -> str:
         words += ["-r", invocation.revision]
     for option, values in (("-e", selection.environments), ("--host", selection.hosts), ("--role", selection.roles)):
         words += [word for value in values for word in (option, value)]
-    words += [word for key, value in selection.labels.items() for word in ("--label", f"{key}={value}")]
+    words += [word for key, value in selection.labels for word in ("--label", f"{key}={value}")]
     return "".join(f" {one_line(shlex.quote(word))}" for word in words)
 
 

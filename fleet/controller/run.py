@@ -81,6 +81,8 @@ async def _one(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher) -> None
             raise
         span.set(verdict=str(result.verdict), round_trips=result.round_trips)
         await parts.journal.record(run.number, result, parts.telemetry.trace_id)
+        if result.plan is not None and result.verdict not in (Verdict.UNREACHABLE, Verdict.UNKNOWN):
+            await parts.journal.settle(spec.environment, spec.name, _right(spec, result.plan, result))
     run.results[spec.environment, spec.name] = result
     watcher.done(result)
 
@@ -103,7 +105,8 @@ async def _pass(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher, intend
         memory=run.memories.get(key),
     )
     before = session.round_trips
-    result = await run_pass(spec, session, parts.kinds, intent, watcher)
+    traced = parts.telemetry.traced(session, spec.label)
+    result = await run_pass(spec, traced, parts.kinds, intent, watcher)
     if result.verdict in (Verdict.UNREACHABLE, Verdict.UNKNOWN):
         await parts.sessions.drop(spec.target)
     return replace(
@@ -111,6 +114,14 @@ async def _pass(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher, intend
         seconds={"connect": connected, **result.seconds},
         round_trips=result.round_trips - before,
     )
+
+
+def _right(spec: HostSpec, plan: Plan, result: PassResult) -> dict[str, str]:
+    """Resource id → digest of what the last look found as Git says."""
+    wrong = set(result.remaining) | set(plan.unreadable)
+    if not result.outcomes:
+        wrong |= {change.resource.id for change in plan.changes}
+    return {r.id: r.digest for r in spec.resources if r.id not in wrong}
 
 
 def _writer(spec: HostSpec) -> Callable[[int], Write]:

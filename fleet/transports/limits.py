@@ -1,23 +1,30 @@
-"""How much may go on at once: handshakes and running scripts, per environment (bastions count as targets, too)."""
+"""How much may go on at once: handshakes and running scripts, per environment and in all."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from fleet.model.host import Target
 
 
 class Limits:
-    """Semaphores made on first use, one pair per environment and limit."""
+    """handshakes, scripts: in all. An environment's own limits stand in its targets; a bastion counts as a target."""
 
-    def __init__(self) -> None:
-        self._handshakes: dict[tuple[str, int], asyncio.Semaphore] = {}
-        self._scripts: dict[tuple[str, int], asyncio.Semaphore] = {}
+    def __init__(self, handshakes: int, scripts: int) -> None:
+        self._all = {"handshakes": asyncio.Semaphore(handshakes), "scripts": asyncio.Semaphore(scripts)}
+        self._own: dict[tuple[str, str, int], asyncio.Semaphore] = {}
 
-    def handshake(self, target: Target) -> asyncio.Semaphore:
-        key = (target.environment, target.handshakes)
-        return self._handshakes.setdefault(key, asyncio.Semaphore(target.handshakes))
+    @asynccontextmanager
+    async def handshake(self, target: Target) -> AsyncIterator[None]:
+        async with self._environment("handshakes", target, target.handshakes), self._all["handshakes"]:
+            yield
 
-    def script(self, target: Target) -> asyncio.Semaphore:
-        key = (target.environment, target.scripts)
-        return self._scripts.setdefault(key, asyncio.Semaphore(target.scripts))
+    @asynccontextmanager
+    async def script(self, target: Target) -> AsyncIterator[None]:
+        async with self._environment("scripts", target, target.scripts), self._all["scripts"]:
+            yield
+
+    def _environment(self, what: str, target: Target, limit: int) -> asyncio.Semaphore:
+        return self._own.setdefault((what, target.environment, limit), asyncio.Semaphore(limit))

@@ -25,11 +25,11 @@ _BECOME = {"none": "", "sudo": "sudo -n -- ", "doas": "doas -n "}
 
 
 class SSHTransport:
-    """Opens sessions over SSH. chance: a number in [0, 1) for the jitter between tries."""
+    """Opens sessions over SSH. chance: a number in [0, 1) for the jitter between tries. Limits: of all environments."""
 
-    def __init__(self, chance: Callable[[], float], tries: int = 3) -> None:
+    def __init__(self, chance: Callable[[], float], handshakes: int = 32, scripts: int = 64, tries: int = 3) -> None:
         self._options = OptionsCache()
-        self._limits = Limits()
+        self._limits = Limits(handshakes, scripts)
         self._chance, self._tries = chance, tries
         self._bastions: dict[Target, asyncio.Task[asyncssh.SSHClientConnection]] = {}
 
@@ -37,7 +37,7 @@ class SSHTransport:
         """A session with its connection open. Raises TransportError; repeats only what repeating can help."""
         connection = await self._retrying(target)
         session = ShellSession(_opener(connection, target), target.output_limit, connection.abort)
-        return _Limited(session, self._limits.script(target))
+        return _Limited(session, target, self._limits)
 
     async def aclose(self) -> None:
         bastions, self._bastions = list(self._bastions.values()), {}
@@ -86,15 +86,15 @@ class SSHTransport:
 class _Limited:
     """A session whose scripts count against the environment's limit."""
 
-    def __init__(self, session: ShellSession, scripts: asyncio.Semaphore) -> None:
-        self._session, self._scripts = session, scripts
+    def __init__(self, session: ShellSession, target: Target, limits: Limits) -> None:
+        self._session, self._target, self._limits = session, target, limits
 
     @property
     def round_trips(self) -> int:
         return self._session.round_trips
 
     async def perform(self, batch: Batch, report: Report | None = None) -> Mapping[str, Outcome]:
-        async with self._scripts:
+        async with self._limits.script(self._target):
             return await self._session.perform(batch, report)
 
     async def aclose(self) -> None:

@@ -46,8 +46,8 @@ def command(invocation: Invocation, selection: Selection, yes: bool) -> Answer:
     app, fleet = open_fleet(invocation)
     job = Job(app, fleet, app.select(fleet, selection), invocation, again(selection, invocation))
     if yes:
-        return answer(job, run_async(run_hosts(job, job.hosts, apply=True)), applied=True)
-    return run_async(_ask_and_apply(job))
+        return answer(job, run_async(app.closing(run_hosts(job, job.hosts, apply=True))), applied=True)
+    return run_async(app.closing(_ask_and_apply(job)))
 
 
 async def _ask_and_apply(job: Job) -> Answer:

@@ -36,4 +36,4 @@ def command(invocation: Invocation, selection: Selection) -> Answer:
 
     app, fleet = open_fleet(invocation)
     job = Job(app, fleet, app.select(fleet, selection), invocation, again(selection, invocation))
-    return answer(job, run_async(run_hosts(job, job.hosts, apply=False)), applied=False)
+    return answer(job, run_async(app.closing(run_hosts(job, job.hosts, apply=False))), applied=False)

@@ -1,0 +1,201 @@
+"""The composition root: settings in, running parts out. The only place that knows which transport, record and kinds."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import Any, TypeVar
+
+from fleet.controller.run import Parts, Run, run_all
+from fleet.controller.sessions import Sessions
+from fleet.converge.facts import gather
+from fleet.converge.witness import Memory
+from fleet.desired.cache import NodeCache
+from fleet.desired.compile import Compiler, Fleet
+from fleet.desired.load import Loaded, load
+from fleet.desired.source import open_revision, open_working_tree
+from fleet.errors import ConfigError, TransportError, UsageError
+from fleet.history import History
+from fleet.kinds import KINDS
+from fleet.model.change import PassResult
+from fleet.model.host import HostSpec
+from fleet.model.kind import Kind
+from fleet.model.port import Watcher
+from fleet.settings import Settings
+from fleet.telemetry import HostTime, Telemetry
+from fleet.transports.local import LocalTransport
+from fleet.transports.ssh import SSHTransport
+
+Result = TypeVar("Result")
+HostKey = tuple[str, str]  # environment, name
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which hosts are meant. All that is given must hold; of one sort given twice, either. Empty: every host.
+
+    hosts: shell patterns of names, or of ENVIRONMENT/NAME. labels: key and value.
+    """
+
+    environments: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+
+    def takes(self, host: HostSpec) -> bool:
+        """Whether this host is meant."""
+        wanted: dict[str, set[str]] = {}
+        for key, value in self.labels:
+            wanted.setdefault(key, set()).add(value)
+        return (
+            (not self.environments or host.environment in self.environments)
+            and (not self.hosts or any(fnmatchcase(n, p) for p in self.hosts for n in (host.name, host.label)))
+            and (not self.roles or bool(set(self.roles) & set(host.roles)))
+            and all(host.labels.get(key) in values for key, values in wanted.items())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """One run: a result per host that was finished, and where the time went (with tracing on)."""
+
+    results: tuple[PassResult, ...]
+    interrupted: bool = False
+    times: tuple[HostTime, ...] = ()
+    trace_id: str = ""
+    number: int = 0
+
+
+@dataclass(slots=True)
+class App:
+    """The parts of one process. What is opened for runs stays open until `aclose`."""
+
+    settings: Settings
+    kinds: Mapping[str, Kind] = field(default_factory=lambda: KINDS)
+    memories: dict[HostKey, Memory] = field(default_factory=dict)
+    _compiler: Compiler | None = None
+    _loaded: dict[str, Loaded] = field(default_factory=dict)
+    _parts: Parts | None = None
+    _history: History | None = None
+
+    def compile(self, revision: str = "HEAD", working_tree: bool = False) -> Fleet:
+        """What a revision (or the uncommitted files) says. Raises ConfigError with all problems, UsageError."""
+        fleet = self.compile_what_can_be(revision, working_tree)
+        if fleet.problems:
+            raise ConfigError(fleet.problems)
+        return fleet
+
+    def compile_what_can_be(self, revision: str = "HEAD", working_tree: bool = False) -> Fleet:
+        """The same, where problems are part of the answer."""
+        repository = self.settings.repository
+        tree = open_working_tree(repository) if working_tree else open_revision(repository, revision)
+        loaded = load(tree, self.kinds, NodeCache(self.settings.cache_dir))
+        self._loaded = {tree.revision: loaded}
+        return self._compile(loaded, {})
+
+    def _compile(self, loaded: Loaded, facts: Mapping[HostKey, Mapping[str, Any]]) -> Fleet:
+        if self._compiler is None:
+            self._compiler = Compiler(self.kinds)
+        return self._compiler.compile(loaded, facts=facts)
+
+    def select(self, fleet: Fleet, selection: Selection) -> tuple[HostSpec, ...]:
+        """The hosts that are meant, in order. Raises UsageError when there is none, with near misses."""
+        every = tuple(fleet.hosts)
+        chosen = tuple(host for host in every if selection.takes(host))
+        if not chosen:
+            raise UsageError(_nothing_selected(every, selection))
+        return chosen
+
+    async def run(self, fleet: Fleet, hosts: Sequence[HostSpec], apply: bool, watcher: Watcher) -> RunResult:
+        """One pass over each host, recorded. Never raises for what happens on hosts."""
+        parts = await self._open()
+        journal = self._history
+        assert journal is not None
+        with parts.telemetry.span("run", command="apply" if apply else "plan", hosts=len(hosts)):
+            hosts = await self._with_facts(fleet, hosts, parts)
+            names = ",".join(sorted({host.environment for host in hosts}))
+            trace_id = parts.telemetry.trace_id
+            command = "apply" if apply else "plan"
+            number = await journal.start_run(command, names, fleet.revision, trace_id)
+            wanted = {(h.environment, h.name): {r.id: r.digest for r in h.resources} for h in hosts}
+            settled = await journal.settled(wanted) if apply else {}
+            run = Run(number, apply, settled, self.memories)
+            await run_all(run, hosts, parts, watcher)
+        times = tuple(parts.telemetry.slowest(10))
+        return RunResult(tuple(run.results.values()), run.interrupted, times, trace_id, number)
+
+    async def closing(self, work: Awaitable[Result]) -> Result:
+        """The result of `work`, with everything closed after it."""
+        try:
+            return await work
+        finally:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        parts, self._parts = self._parts, None
+        history, self._history = self._history, None
+        if parts is not None:
+            await parts.sessions.aclose()
+            await parts.telemetry.aclose()
+        if history is not None:
+            await history.aclose()
+
+    async def _open(self) -> Parts:
+        if self._parts is None:
+            self._history = await History.open(self.settings.history_file)
+            # Jitter needs no secrecy.
+            ssh = SSHTransport(random.random, self.settings.handshakes, self.settings.scripts)
+            sessions = Sessions({"ssh": ssh, "local": LocalTransport()})
+            self._parts = Parts(self.kinds, sessions, self._history, Telemetry(self.settings.trace))
+        return self._parts
+
+    async def _with_facts(self, fleet: Fleet, hosts: Sequence[HostSpec], parts: Parts) -> Sequence[HostSpec]:
+        """Hosts whose templates read facts are compiled again with what they say of themselves."""
+        asking = [host for host in hosts if host.uses_facts]
+        loaded = self._loaded.get(fleet.revision)
+        if not asking or loaded is None or self._history is None:
+            return hosts
+        facts = dict(await self._history.all_facts())
+        for host, found in zip(asking, await asyncio.gather(*(_ask(host, parts) for host in asking)), strict=True):
+            if found is not None:
+                facts[host.environment, host.name] = found
+                await self._history.save_facts(host.environment, host.name, found)
+        again = self._compile(loaded, facts)
+        if again.problems:
+            raise ConfigError(again.problems)
+        by_name = {(h.environment, h.name): h for h in again.hosts}
+        return [by_name.get((h.environment, h.name), h) for h in hosts]
+
+
+async def _ask(host: HostSpec, parts: Parts) -> dict[str, Any] | None:
+    """Facts of one host; None when it cannot be reached: the pass will say why."""
+    try:
+        return await gather(await parts.sessions.get(host.target), host.target.timeout)
+    except TransportError:
+        return None
+
+
+def _nothing_selected(hosts: Sequence[HostSpec], selection: Selection) -> str:
+    """Which of the given options matched nothing, and what it could have been."""
+    for option, given, known in (
+        ("environment", selection.environments, {h.environment for h in hosts}),
+        ("role", selection.roles, {role for h in hosts for role in h.roles}),
+        ("label", [f"{k}={v}" for k, v in selection.labels], {f"{k}={v}" for h in hosts for k, v in h.labels.items()}),
+    ):
+        for word in given:
+            if word not in known:
+                return f"no {option} {word!r}{_near(word, known)}; `fleet hosts` lists them"
+    names = {name for h in hosts for name in (h.name, h.label)}
+    for pattern in selection.hosts:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            return f"no host matches {pattern!r}{_near(pattern, names)}; `fleet hosts` lists them"
+    return "no host is all that at once; `fleet hosts` lists them with their roles and labels"
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    close = get_close_matches(word, sorted(known), 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
