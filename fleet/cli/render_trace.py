@@ -14,7 +14,7 @@ STAGES = ("connect", "observe", "plan", "apply", "verify")
 
 
 def render(times: Sequence[HostTime], limit: int = 10) -> str:
-    """The slowest hosts, stage by stage in seconds, then the median of all. times: slowest first."""
+    """The slowest hosts, stage by stage in seconds, then their median. times: slowest first."""
     if not times:
         return "no host was contacted"
     stages = _stages(times)
