@@ -109,9 +109,11 @@ def value_text(name: str, value: Value) -> str:
 
 
 def _old_content(change: Change) -> bytes | None:
-    """What the host sent of its content; None when it sent none (too large, or not asked for)."""
-    old = (change.before or {}).get("content")
-    return old.encode("utf-8", "surrogateescape") if isinstance(old, str) else old
+    """What the host sent of its content; None when it sent none, or only the beginning."""
+    before = change.before or {}
+    old = before.get("content")
+    data = old.encode("utf-8", "surrogateescape") if isinstance(old, str) else old
+    return data if data is not None and before.get("size", len(data)) == len(data) else None
 
 
 def _trigger(change: Change, plan: Plan) -> str:

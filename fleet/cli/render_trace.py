@@ -19,13 +19,13 @@ def render(times: Sequence[HostTime], limit: int = 10) -> str:
         return "no host was contacted"
     stages = _stages(times)
     names = [one_line(time.host, 24) for time in times[:limit]]
-    width = max(len(name) for name in [*names, "slowest hosts", "median of all"])
+    width = max(len(name) for name in [*names, "slowest hosts", "median"])
     heads = ["total", *stages, "waiting"]
     lines = [f"{'slowest hosts':<{width}} " + " ".join(f"{head:>7}" for head in heads) + "  trips"]
     for name, one in zip(names, times, strict=False):
         lines.append(_row(name, width, _numbers(one, stages), one.round_trips))
     middle = [median(column) for column in zip(*(_numbers(time, stages) for time in times), strict=True)]
-    lines.append(_row("median of all", width, middle, round(median(time.round_trips for time in times))))
+    lines.append(_row("median", width, middle, round(median(time.round_trips for time in times))))
     return "\n".join(lines)
 
 

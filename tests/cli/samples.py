@@ -23,7 +23,7 @@ def file_change(
     after = None if new is None else {"sha256": _sha(new), **{k: v[1] for k, v in attributes.items()}}
     before = None
     if old is not None:
-        before = {"sha256": _sha(old), "content": old, **{k: v[0] for k, v in attributes.items()}}
+        before = {"sha256": _sha(old), "content": old, "size": len(old), **{k: v[0] for k, v in attributes.items()}}
     differing = () if after is None or before is None else tuple(sorted(k for k in after if after[k] != before.get(k)))
     resource = Resource(f"file:{path}", "file", path, None, after, content=new, sensitive=sensitive)
     return Change(resource, before, after, differing)
