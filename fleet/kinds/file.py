@@ -1,0 +1,146 @@
+"""`file`: a regular file with exactly this content, owner, group and mode."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from fleet.kinds import _paths
+from fleet.kinds._spec import Account, EnsureField, Mode, Spec, check_path, owners, parents
+from fleet.model.change import Change, Observed, Unreadable
+from fleet.model.host import Resource
+from fleet.model.kind import Kind, Probe, Stage
+from fleet.model.step import Guard, Outcome, Put, Script, Step
+from fleet.model.value import State
+
+
+class FileSpec(Spec):
+    """A regular file. Exactly one of content, template and source says what is in it.
+
+    file:
+      /etc/nginx/nginx.conf:
+        template: web/nginx.conf.j2
+        mode: "0644"
+        validate: nginx -t -c {path}
+    """
+
+    content: str | None = Field(None, description="The text itself.")
+    template: str | None = Field(None, description="A file below files/, rendered with Jinja2.")
+    source: str | None = Field(None, description="A file below files/, byte for byte.")
+    owner: Account | None = Field(None, description="Name or number of the owner; left alone unless said.")
+    group: Account | None = Field(None, description="Name or number of the group; left alone unless said.")
+    mode: Mode | None = None
+    # The attribute's name in the repository is `validate`, which pydantic keeps for itself.
+    check: str | None = Field(None, alias="validate", description="A command that must accept {path} before it counts.")
+    sensitive: bool = Field(False, description="Never show or record what is in it.")
+    ensure: EnsureField = "present"
+
+    @field_validator("check")
+    @classmethod
+    def _has_path(cls, value: str | None) -> str | None:
+        if value is not None and "{path}" not in value:
+            raise ValueError("expected a command with {path} where the file's name goes")
+        if value is not None:
+            shlex.split(value)
+        return value
+
+    @model_validator(mode="after")
+    def _one_content(self) -> Self:
+        given = [name for name in ("content", "template", "source") if getattr(self, name) is not None]
+        if self.ensure == "absent" and given:
+            raise ValueError(f"a file that is absent has no {given[0]}")
+        if self.ensure == "present" and len(given) != 1:
+            raise ValueError("expected exactly one of content, template and source")
+        return self
+
+
+def state(name: str, spec: FileSpec, content: bytes | None) -> State | None:
+    if spec.ensure == "absent":
+        return None
+    wanted: dict[str, Any] = {"type": "file", "sha256": hashlib.sha256(content or b"").hexdigest()}
+    wanted |= {k: v for k, v in (("owner", spec.owner), ("group", spec.group), ("mode", spec.mode)) if v is not None}
+    return wanted
+
+
+def observe(resources: Sequence[Resource]) -> Probe:
+    def args(resource: Resource) -> str:
+        digest = resource.desired["sha256"] if resource.desired is not None else ""
+        return _paths.want(resource.name, digest, content=not resource.sensitive)
+
+    def read(outcome: Outcome) -> Mapping[str, Observed]:
+        seen = _paths.read(outcome)
+        return {r.id: _observed(r, seen.get(r.name)) for r in resources}
+
+    return Probe(_paths.probe(map(args, resources)), read)
+
+
+def _observed(resource: Resource, seen: _paths.Seen | None) -> Observed:
+    if seen is None:
+        return None
+    spec: FileSpec = resource.spec
+    found = _paths.attributes(seen, spec.owner, spec.group) | {"size": seen.size}
+    if seen.type == "file":
+        if not seen.digest:
+            return Unreadable("it exists, but its content cannot be read")
+        found["sha256"] = seen.digest
+        if seen.content is not None:
+            found["content"] = seen.content
+    return found
+
+
+def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
+    return {change.resource.id: _steps(change) for change in changes}
+
+
+def _steps(change: Change) -> tuple[Step, ...]:
+    resource, before = change.resource, change.before
+    spec: FileSpec = resource.spec
+    if before is not None and before["type"] != "file":
+        what = before["type"]
+        return (Guard('printf "%s\\n" "a $2 stands at $1: remove it first" >&2; false\n', (resource.name, what)),)
+    seen = before["sha256"] if before is not None else ""
+    if change.after is None:
+        return (_same(resource.name, seen), Script('rm -f -- "$1"\n', (resource.name,)))
+    if before is not None and seen == change.after["sha256"]:
+        return (_same(resource.name, seen), *own(resource.name, spec.owner, spec.group, spec.mode))
+    validate = tuple(shlex.split(spec.check)) if spec.check else ()
+    content = resource.content or b""
+    return (Put(resource.name, content, seen, spec.owner or "", spec.group or "", spec.mode or "", validate),)
+
+
+def _same(path: str, digest: str) -> Guard:
+    """Still the regular file that was seen. fl_sha is the session's own."""
+    return Guard('[ -f "$1" ] && ! [ -L "$1" ] && [ "$(fl_sha "$1")" = "$2" ]\n', (path, digest))
+
+
+def own(path: str, owner: str | None, group: str | None, mode: str | None) -> tuple[Step, ...]:
+    """Owner first: chown clears the setuid bit that chmod sets."""
+    steps: list[Step] = []
+    if owner or group:
+        steps.append(Script('chown -h -- "$1" "$2"\n', (f"{owner or ''}{':' + group if group else ''}", path)))
+    if mode:
+        steps.append(Script('chmod -- "$1" "$2"\n', (mode, path)))
+    return tuple(steps)
+
+
+def wants(name: str, spec: FileSpec) -> tuple[str, ...]:
+    return (*parents(name), *owners(spec.owner, spec.group))
+
+
+KIND = Kind(
+    name="file",
+    doc="A regular file with exactly this content, owner, group and mode.",
+    Spec=FileSpec,
+    stage=Stage.FILE,
+    state=state,
+    observe=observe,
+    fix=fix,
+    witness=lambda resource: (resource.name,),
+    check=check_path,
+    owns=lambda name, spec: (f"path:{name}",),
+    wants=wants,
+)
