@@ -13,7 +13,7 @@ import stat
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from fleet.desired import git
 from fleet.errors import Origin, Problem, UsageError
@@ -144,10 +144,10 @@ def _label(revision: str, commit: str) -> str:
     return commit[:12] if commit.startswith(revision) else f"{revision} ({commit[:12]})"
 
 
-def _split(output: object, limits: Limits) -> Iterator[bytes]:
+def _split(output: IO[bytes], limits: Limits) -> Iterator[bytes]:
     """NUL-ended records of a stream, in bounded memory."""
     rest, count = b"", 0
-    while chunk := output.read(65536):  # type: ignore[attr-defined]
+    while chunk := output.read(65536):
         *records, rest = (rest + chunk).split(b"\0")
         for record in records:
             count += 1
