@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import textwrap
 from collections.abc import Mapping
 from typing import Any
@@ -49,15 +50,27 @@ def kind_document(kind: Kind) -> dict[str, Any]:
 
 def reference(kind: Kind) -> str:
     """One kind for people; pure."""
-    lines = [click.style(kind.name, bold=True), "", *kind.doc.strip().split("\n"), ""]
+    from fleet.desired.format import GENERAL, REACTIONS
+
+    said = inspect.getdoc(kind.Spec) or kind.doc
+    lines = [click.style(kind.name, bold=True), "", *said.split("\n"), ""]
+    properties = kind.Spec.model_json_schema()["properties"]
     for name, field in kind.Spec.model_fields.items():
-        schema = kind.Spec.model_json_schema()["properties"].get(field.alias or name, {})
-        default = (
-            "required" if field.is_required() else f"default: {_default(field.get_default(call_default_factory=True))}"
-        )
-        lines.append(f"  {click.style(field.alias or name, bold=True)}  {_type(schema)}, {default}")
-        lines.extend(textwrap.wrap(field.description or "", 76, initial_indent="      ", subsequent_indent="      "))
+        schema = properties.get(field.alias or name, {})
+        given = _default(field.get_default(call_default_factory=True))
+        said = "required" if field.is_required() else f"default: {given}"
+        lines.append(f"  {click.style(field.alias or name, bold=True)}  {_type(schema)}, {said}")
+        lines.extend(textwrap.wrap(_description(schema), 76, initial_indent="      ", subsequent_indent="      "))
+    lines += ["", "Beside these:"]
+    for name, shape in {**GENERAL, **REACTIONS.get(kind.name, {})}.items():
+        lines += [f"  {click.style(name, bold=True)}", f"      {shape.doc}"]
     return "\n".join(lines)
+
+
+def _description(schema: Mapping[str, Any]) -> str:
+    """The field's own words, or those of its type."""
+    inner = (one.get("description", "") for one in schema.get("anyOf", ()))
+    return str(schema.get("description") or next(filter(None, inner), ""))
 
 
 def _default(value: object) -> str:
