@@ -80,7 +80,7 @@ def settle(node: Node, problems: list[Problem]) -> Node:
 
 
 def _settled_map(value: dict[str, Node], problems: list[Problem]) -> dict[str, Node]:
-    changed = {}
+    changed: dict[str, Node | None] = {}
     for key, child in value.items():
         if child.tag == "remove":
             problems.append(_nothing_to_remove(child))
@@ -89,7 +89,7 @@ def _settled_map(value: dict[str, Node], problems: list[Problem]) -> dict[str, N
             changed[key] = settled
     if not changed:
         return value
-    every = {**value, **changed}
+    every: dict[str, Node | None] = {**value, **changed}
     return {key: child for key, child in every.items() if child is not None}
 
 

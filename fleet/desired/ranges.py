@@ -42,8 +42,7 @@ def _interleave(literals: list[str], choice: tuple[str, ...]) -> Iterator[str]:
 
 def _elements(text: str, pattern: str) -> list[str]:
     found: list[str] = []
-    for part in text.split(","):
-        part = part.strip()
+    for part in map(str.strip, text.split(",")):
         if span := _SPAN.fullmatch(part):
             found.extend(_numbers(span[1], span[2], pattern))
         elif _ELEMENT.fullmatch(part):

@@ -12,17 +12,18 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from fleet.desired.merge import merge, settle
-from fleet.desired.template import Engine, FactsNeeded, Fields, Function, TemplateFailure, has_template
+from fleet.desired.template import Engine, FactsNeeded, Fields, Function, Passing, TemplateFailure, has_template
 from fleet.errors import Origin, Problem
 from fleet.model.value import Node
 
 Read: TypeAlias = tuple[Any, ...]
 T = TypeVar("T")
+_ABSENT = object()
 RESERVED = ("host", "env", "hosts", "facts", "index")
 _HOST = ("name", "address", "labels", "environment", "index")
 
 
-class Wrong(Exception):
+class Wrong(Passing):
     """A value cannot be worked out. Carries the Problem."""
 
     def __init__(self, problem: Problem) -> None:
@@ -43,7 +44,7 @@ class Memo(Generic[T]):
         for reads, results in self._tables.items():
             try:
                 known = results.get(tuple([view.stamp(read) for read in reads]))
-            except (Wrong, FactsNeeded, KeyError):
+            except Passing:
                 continue
             if known is not None:
                 return known
@@ -141,6 +142,8 @@ class View:
         value, stamp = self._get(read)
         if self._frames:
             self._frames[-1][read] = stamp
+        if value is _ABSENT:
+            raise KeyError(read)
         return value
 
     def watched(self, work: Callable[[], T]) -> tuple[T, dict[Read, Hashable]]:
@@ -195,7 +198,11 @@ class View:
     def _get(self, read: Read) -> tuple[Any, Hashable]:
         found = self._known.get(read)
         if found is None:
-            found = self._known[read] = self._find(read)
+            try:
+                found = self._find(read)
+            except KeyError:  # that it is not there is something to know, too: `default(...)` depends on it
+                found = (_ABSENT, "absent")
+            self._known[read] = found
         return found
 
     def _find(self, read: Read) -> tuple[Any, Hashable]:

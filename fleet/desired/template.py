@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import wraps
 from typing import Any, Protocol
 
 from jinja2 import StrictUndefined, TemplateError, nodes
 from jinja2.environment import Template
 from jinja2.exceptions import TemplateSyntaxError, UndefinedError
-from jinja2.runtime import Context, LoopContext, Undefined, missing
+from jinja2.runtime import Context, LoopContext, Undefined
 from jinja2.sandbox import SandboxedEnvironment
-from jinja2.utils import pass_context
+from jinja2.utils import missing, pass_context
 from jinja2.visitor import NodeTransformer
 
 from fleet.desired.check import near
@@ -49,7 +50,11 @@ class TemplateFailure(Exception):
         self.message, self.line, self.hint, self.expected = message, line, hint, expected
 
 
-class FactsNeeded(Exception):
+class Passing(Exception):
+    """What a name's lookup raises and a template must not turn into a mistake of its own."""
+
+
+class FactsNeeded(Passing):
     """`facts` was read and the host has not been asked yet."""
 
 
@@ -88,7 +93,7 @@ def has_template(text: str) -> bool:
 
 
 def weigh(value: Any, budget: int = SIZE) -> int:
-    """What is left of `budget` after counting the value, wherever its parts are reached from. Raises when it is too big."""
+    """What is left of `budget` after counting the value and all that is reached from it. Raises when it is too big."""
     if isinstance(value, str | bytes):
         budget -= len(value)
     elif isinstance(value, dict):
@@ -169,7 +174,10 @@ class _Environment(SandboxedEnvironment):
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         if isinstance(obj, Fields):
-            return obj.read(argument) if argument in obj.fields else self.undefined(obj=obj, name=argument)
+            if argument in obj.fields:
+                with suppress(KeyError):
+                    return obj.read(argument)
+            return self.undefined(obj=obj, name=argument)
         if isinstance(obj, dict | list | tuple | str):
             try:
                 return obj[argument]
@@ -297,7 +305,7 @@ def _range(*bounds: int) -> list[int]:
 
 
 def _replace(text: str, old: str, new: str) -> str:
-    if old and len(text) + str(text).count(old) * len(new) > SIZE or not old:
+    if not old or len(text) + str(text).count(old) * len(new) > SIZE:
         raise TemplateFailure("a value in this template grows too big", expected=f"at most {SIZE:,} characters")
     return str(text).replace(old, new)
 
@@ -324,7 +332,13 @@ class Engine:
             cache_size=0,
         )
         env.filters = {name: _guard(env.filters[name]) for name in _FILTERS}
-        own = {"replace": _replace, "indent": _indent, "_concat": _concat, "_weighed": _weighed, "_turns": _turns}
+        own: dict[str, Callable[..., Any]] = {
+            "replace": _replace,
+            "indent": _indent,
+            "_concat": _concat,
+            "_weighed": _weighed,
+            "_turns": _turns,
+        }
         env.filters |= {name: _guard(call) for name, call in own.items()}
         env.filters["tojson"] = _guard(_json)
         env.globals = {"range": Function(_range)}
@@ -356,7 +370,7 @@ class Engine:
             context.scope = names
             printed = "".join(template.root_render_func(context))
             return plain(context.vars["whole"]) if "whole" in context.vars and name == "value" else printed
-        except FactsNeeded:
+        except Passing:
             raise
         except TemplateFailure as failure:
             failure.line = max(failure.line, _line(failure, template, name))
@@ -373,12 +387,13 @@ class Engine:
             raise TemplateFailure(f"the template cannot be rendered: {said}", _line(error, template, name)) from error
 
     def _template(self, name: str, text: str) -> Template:
-        found = self._compiled.get((name, text))
+        found: Template | None = self._compiled.get((name, text))
         if found is None:
             if len(self._compiled) > 20_000:
                 self._compiled.clear()
             code = self._env.compile(text, name=name, filename=f"<{name}>")
-            found = self._compiled[name, text] = Template.from_code(self._env, code, {})
+            made: Template = Template.from_code(self._env, code, {})
+            found = self._compiled[name, text] = made
         return found
 
 

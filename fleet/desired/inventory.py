@@ -1,0 +1,177 @@
+"""Environments and their hosts: layers in, merged settings and one Entry per host out. Nothing of roles or kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from fleet.desired.check import near
+from fleet.desired.format import Shape
+from fleet.desired.load import Layer
+from fleet.desired.merge import merge_all, stamp
+from fleet.desired.ranges import expand
+from fleet.errors import Origin, Problem
+from fleet.model.value import Node
+
+BASE = "base"
+HOSTS_LIMIT = 100_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One host as hosts.yaml and hosts/NAME.yaml describe it, not yet rendered.
+
+    node: the entry of hosts.yaml, shared by all hosts of a range, with the overlay's own keys over it.
+    overlay: hosts/NAME.yaml with its resources, or None. index: what the range's first group says there.
+    """
+
+    name: str
+    index: int | str | None
+    node: Node
+    origin: Origin
+    overlay: Node | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Merged:
+    """One environment, its layers merged. settings: of environment.yaml; roles: name → the role's merged file."""
+
+    name: str
+    layers: tuple[Layer, ...]
+    settings: Node
+    hosts: dict[str, Entry] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def chain(layers: Mapping[str, Layer], name: str, problems: list[Problem]) -> tuple[Layer, ...]:
+    """The layers of an environment, weakest first. What cannot be followed is a problem, and left out."""
+    found: list[Layer] = []
+    current: str = name
+    while current:
+        layer = layers[current]
+        if layer in found:
+            names = " → ".join([one.name for one in found[found.index(layer) :]] + [current])
+            problems.append(Problem(_extends(found[-1])[1], f"environments extend each other in a circle: {names}"))
+            break
+        found.append(layer)
+        parent, origin = _extends(layer)
+        if parent and parent not in layers:
+            hint = near(parent, layers)
+            problems.append(Problem(origin, f"there is no environment `{parent}` to extend", "a directory", hint))
+            parent = ""
+        current = parent
+    return tuple(reversed(found))
+
+
+def _extends(layer: Layer) -> tuple[str, Origin]:
+    node = None if layer.environment is None else member(layer.environment, "extends")
+    if node is not None and isinstance(node.value, str):
+        return node.value, node.origin
+    return (BASE if layer.name != BASE else "", Origin(f"{layer.name}/environment.yaml"))
+
+
+def environments(layers: Mapping[str, Layer]) -> tuple[str, ...]:
+    """Directories that are environments of their own: all but those without hosts that others build upon."""
+    parents = {_extends(layer)[0] for layer in layers.values()} | {BASE}
+    return tuple(name for name, layer in sorted(layers.items()) if layer.hosts is not None or name not in parents)
+
+
+def merged(name: str, layers: tuple[Layer, ...], shapes: Mapping[str, Shape], problems: list[Problem]) -> Merged:
+    """Settings, hosts and files of one environment."""
+    settings = _merge([prepared(one.environment, one.name, shapes["environment"]) for one in layers], problems)
+    result = Merged(name, layers, settings or Node({}, Origin(f"{name}/environment.yaml")))
+    for layer in layers:
+        result.files.update(layer.files)
+    each = shapes["hosts"].keys["hosts"]
+    hosts = _merge([prepared(one.hosts, one.name, each) for one in layers], problems)
+    for pattern, node in (children(hosts) if hosts is not None else {}).items():
+        _enter(pattern, node, result.hosts, problems)
+    _overlay(result, shapes["overlay"], problems)
+    return result
+
+
+def _merge(nodes: Collection[Node | None], problems: list[Problem]) -> Node | None:
+    return merge_all(nodes, problems)
+
+
+def _enter(pattern: str, node: Node, hosts: dict[str, Entry], problems: list[Problem]) -> None:
+    origin = node.key or node.origin
+    try:
+        names = expand(pattern)
+    except ValueError as error:
+        problems.append(Problem(origin, str(error)))
+        return
+    if len(hosts) + len(names) > HOSTS_LIMIT:
+        problems.append(Problem(origin, f"more than {HOSTS_LIMIT:,} hosts in one environment"))
+        return
+    twice = [name for name, _ in names if name in hosts]
+    if twice:
+        what = f"`{twice[0]}`" + (f" and {len(twice) - 1} more hosts" if len(twice) > 1 else "")
+        first = hosts[twice[0]].origin
+        hint = "what is special about one host goes to hosts/NAME.yaml"
+        problems.append(Problem(origin, f"{what} is already described by another entry", "", hint, also=(first,)))
+    for name, index in names:
+        hosts.setdefault(name, Entry(name, index, node, origin))
+
+
+def _overlay(environment: Merged, shape: Shape, problems: list[Problem]) -> None:
+    own = environment.layers[-1]
+    names = sorted({name for layer in environment.layers for name in layer.overlays})
+    for name in names:
+        entry = environment.hosts.get(name)
+        if entry is None:
+            if name in own.overlays:
+                origin = Origin(f"{own.name}/hosts/{name}.yaml")
+                message = f"there is no host `{name}` in {environment.name}"
+                hint = near(name, environment.hosts)
+                problems.append(Problem(origin, message, "a host of hosts.yaml", hint))
+            continue
+        said = [prepared(one.overlays.get(name), one.name, shape) for one in environment.layers]
+        overlay = _joined(said, problems)
+        if overlay is not None:
+            keep = {key: node for key, node in children(overlay).items() if key not in ("resources", "drift")}
+            mine = replace(overlay, value=keep)
+            node = merge_all([entry.node, mine], problems) or entry.node
+            environment.hosts[name] = replace(entry, node=node, overlay=overlay)
+
+
+def _joined(nodes: Collection[Node | None], problems: list[Problem]) -> Node | None:
+    """Overlays over each other; tags are kept for what they go over later."""
+    from fleet.desired.merge import merge  # noqa: PLC0415
+
+    found: Node | None = None
+    for node in nodes:
+        found = merge(found, node, problems)
+    return found
+
+
+def prepared(node: Node | None, layer: str, shape: Shape) -> Node | None:
+    """A loaded Node ready for merging: it knows its layer, and a map left empty is an empty map."""
+    return None if node is None else _filled(stamp(node, layer), shape)
+
+
+def _filled(node: Node, shape: Shape) -> Node:
+    if shape.type != "map" or node.tag == "remove":
+        return node
+    if node.value is None:
+        return replace(node, value={})
+    if not isinstance(node.value, dict):
+        return node
+    changed = {}
+    for key, child in node.value.items():
+        inner = shape.keys.get(key, shape.each)
+        if inner is not None and (filled := _filled(child, inner)) is not child:
+            changed[key] = filled
+    return replace(node, value={**node.value, **changed}) if changed else node
+
+
+def children(node: Node | None) -> Mapping[str, Node]:
+    """A map's members; none for anything else."""
+    return node.value if node is not None and isinstance(node.value, dict) else {}
+
+
+def member(node: Node | None, *keys: str) -> Node | None:
+    """The Node below these keys, or None."""
+    for key in keys:
+        node = children(node).get(key)
+    return node
