@@ -10,6 +10,7 @@ import base64
 import binascii
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from fleet.model.step import Outcome, Script
@@ -142,7 +143,7 @@ def _read_sum(line: str, answer: _Answer) -> None:
 
 
 def _read_bodies(lines: Sequence[str], answer: _Answer) -> None:
-    for header, body in zip(lines, lines[1:], strict=False):
+    for header, body in pairwise(lines):
         if header.startswith("C /"):
             answer.contents[header[2:]] = _decode(body)
         elif header.startswith("D /"):

@@ -1,0 +1,147 @@
+"""`cron`: one job in a file of its own below /etc/cron.d. See crontab(5)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from fleet.kinds import _paths
+from fleet.kinds._spec import Account, EnsureField, Spec, check_text
+from fleet.model.change import Change, Observed
+from fleet.model.host import Resource
+from fleet.model.kind import Kind, Probe, Stage
+from fleet.model.step import Guard, Outcome, Put, Script, Step
+from fleet.model.value import State
+
+_NICKNAMES = ("@reboot", "@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
+_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+_NAMES = ("", "", "", "jan feb mar apr may jun jul aug sep oct nov dec", "sun mon tue wed thu fri sat")
+_ITEM = re.compile(r"(\*|\w+)(?:-(\w+))?(?:/(\d+))?\Z")
+
+
+class CronSpec(Spec):
+    """A job in /etc/cron.d.
+
+    cron:
+      backup:
+        schedule: "15 3 * * *"
+        user: root
+        command: /usr/local/bin/backup --quiet
+    """
+
+    schedule: str | None = Field(None, description="Five fields of crontab(5), or a nickname such as @daily.")
+    command: str | None = Field(None, description="One line, run by sh; a % is escaped for cron.")
+    user: Account = Field("root", description="Who it runs as.")
+    environment: Mapping[str, str] = Field(default_factory=dict, description="Variables above the job, e.g. MAILTO.")
+    ensure: EnsureField = "present"
+
+    @field_validator("schedule")
+    @classmethod
+    def _schedule(cls, value: str | None) -> str | None:
+        if value is None or value in _NICKNAMES:
+            return value
+        fields = value.split()
+        if len(fields) != 5:
+            raise ValueError(f"expected five fields or one of {', '.join(_NICKNAMES)}")
+        for number, field in enumerate(fields):
+            for item in field.split(","):
+                _check_item(item, number)
+        return " ".join(fields)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        given = self.schedule is not None and self.command is not None
+        if self.ensure == "present" and not given:
+            raise ValueError("expected a schedule and a command")
+        for text in (self.command or "-", *self.environment.values()):
+            check_text(text or "-", "line of a crontab")
+        for name in self.environment:
+            if not re.match(r"[A-Za-z_][A-Za-z0-9_]*\Z", name):
+                raise ValueError(f"{name!r} is not the name of a variable")
+        return self
+
+
+def _check_item(item: str, number: int) -> None:
+    low, high = _RANGES[number]
+    match = _ITEM.match(item)
+    if match is None:
+        raise ValueError(f"{item!r} is no part of a schedule")
+    for word in (match[1], match[2]):
+        if word is None or word == "*" or word.lower() in _NAMES[number].split():
+            continue
+        if not word.isdecimal() or not low <= int(word) <= high:
+            raise ValueError(f"{word!r} is not between {low} and {high}")
+
+
+def check(name: str) -> None:
+    """run-parts' rule: cron reads no file whose name has a dot or another sign."""
+    if not re.match(r"[A-Za-z0-9_-]+\Z", name):
+        raise ValueError("expected letters, digits, - and _ only: cron ignores other names in /etc/cron.d")
+
+
+def _path(name: str) -> str:
+    return f"/etc/cron.d/{name}"
+
+
+def _text(spec: CronSpec) -> bytes:
+    lines = [f"{name}={value}" for name, value in sorted(spec.environment.items())]
+    command = (spec.command or "").replace("%", "\\%")
+    return "\n".join([*lines, f"{spec.schedule} {spec.user} {command}", ""]).encode()
+
+
+def state(name: str, spec: CronSpec, content: bytes | None) -> State | None:
+    if spec.ensure == "absent":
+        return None
+    digest = hashlib.sha256(_text(spec)).hexdigest()
+    return {"type": "file", "sha256": digest, "owner": "root", "group": "root", "mode": "644"}
+
+
+def observe(resources: Sequence[Resource]) -> Probe:
+    args = [_paths.want(_path(r.name), r.desired["sha256"] if r.desired else "", content=True) for r in resources]
+
+    def read(outcome: Outcome) -> Mapping[str, Observed]:
+        seen = _paths.read(outcome)
+        return {r.id: _observed(seen.get(_path(r.name))) for r in resources}
+
+    return Probe(_paths.probe(args), read)
+
+
+def _observed(seen: _paths.Seen | None) -> Observed:
+    if seen is None:
+        return None
+    found = _paths.attributes(seen, None, None) | {"sha256": seen.digest}
+    return found if seen.content is None else found | {"content": seen.content}
+
+
+def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
+    return {change.resource.id: _steps(change) for change in changes}
+
+
+def _steps(change: Change) -> tuple[Step, ...]:
+    path = _path(change.resource.name)
+    seen = change.before["sha256"] if change.before is not None else ""
+    if change.after is None:
+        return (
+            Guard('[ -f "$1" ] && ! [ -L "$1" ] && [ "$(fl_sha "$1")" = "$2" ]\n', (path, seen)),
+            Script('rm -f -- "$1"\n', (path,)),
+        )
+    return (Put(path, _text(change.resource.spec), seen, "root", "root", "644"),)
+
+
+KIND = Kind(
+    name="cron",
+    doc="One job in a file of its own below /etc/cron.d.",
+    Spec=CronSpec,
+    stage=Stage.SYSTEM,
+    state=state,
+    observe=observe,
+    fix=fix,
+    witness=lambda resource: (_path(resource.name),),
+    check=check,
+    owns=lambda name, spec: (f"path:{_path(name)}",),
+    wants=lambda name, spec: ("path:/etc/cron.d", f"user:{spec.user}", "package:cron"),
+)

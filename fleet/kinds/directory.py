@@ -1,0 +1,114 @@
+"""`directory`: a directory with this owner, group and mode; with `purge`, nothing in it that nobody names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import Field
+
+from fleet.kinds import _paths
+from fleet.kinds._spec import Account, EnsureField, Mode, Spec, check_path, owners, parents
+from fleet.kinds.file import own
+from fleet.model.change import Change, Observed
+from fleet.model.host import Resource
+from fleet.model.kind import Kind, Probe, Stage
+from fleet.model.step import Guard, Outcome, Script, Step
+from fleet.model.value import State
+
+
+class DirectorySpec(Spec):
+    """A directory.
+
+    directory:
+      /etc/nginx/sites-enabled:
+        mode: "0755"
+        purge: true
+        keep: [default]
+    """
+
+    owner: Account | None = Field(None, description="Name or number of the owner; left alone unless said.")
+    group: Account | None = Field(None, description="Name or number of the group; left alone unless said.")
+    mode: Mode | None = None
+    purge: bool = Field(False, description="Remove files and links directly in it that are not in `keep`.")
+    keep: tuple[str, ...] = Field((), description="With purge: names in it that stay.", strict=False)
+    ensure: EnsureField = "present"
+
+
+def state(name: str, spec: DirectorySpec, content: bytes | None) -> State | None:
+    if spec.ensure == "absent":
+        return None
+    wanted: dict[str, Any] = {"type": "directory"}
+    wanted |= {k: v for k, v in (("owner", spec.owner), ("group", spec.group), ("mode", spec.mode)) if v is not None}
+    return wanted | ({"unnamed": ()} if spec.purge else {})
+
+
+def observe(resources: Sequence[Resource]) -> Probe:
+    def args(resource: Resource) -> str:
+        return _paths.want_entries(resource.name) if resource.spec.purge else _paths.want_stat(resource.name)
+
+    def read(outcome: Outcome) -> Mapping[str, Observed]:
+        seen = _paths.read(outcome)
+        return {r.id: _observed(r, seen.get(r.name)) for r in resources}
+
+    return Probe(_paths.probe(map(args, resources)), read)
+
+
+def _observed(resource: Resource, seen: _paths.Seen | None) -> Observed:
+    if seen is None:
+        return None
+    spec: DirectorySpec = resource.spec
+    found = _paths.attributes(seen, spec.owner, spec.group)
+    if spec.purge and seen.entries is not None:
+        found["unnamed"] = tuple(name for name in seen.entries if name not in spec.keep)
+    return found
+
+
+def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
+    return {change.resource.id: _steps(change) for change in changes}
+
+
+def _steps(change: Change) -> tuple[Step, ...]:
+    path, before = change.resource.name, change.before
+    spec: DirectorySpec = change.resource.spec
+    if before is not None and before["type"] != "directory":
+        return (Guard('printf "%s\\n" "a $2 stands at $1: remove it first" >&2; false\n', (path, before["type"])),)
+    still = Guard('[ -d "$1" ] && ! [ -L "$1" ]\n', (path,))
+    if change.after is None:
+        # Only an empty directory goes: what else is in it nobody has named.
+        return (still, Script('rmdir -- "$1"\n', (path,)))
+    if before is None:
+        make = Script('mkdir -- "$1" && { [ -z "$2" ] || chmod -- "$2" "$1"; }\n', (path, spec.mode or ""))
+        return (Guard('! [ -e "$1" ] && ! [ -L "$1" ]\n', (path,)), make, *own(path, spec.owner, spec.group, spec.mode))
+    steps: list[Step] = [still]
+    if {"owner", "group", "mode"} & set(change.attributes):
+        steps += own(path, spec.owner, spec.group, spec.mode)
+    if "unnamed" in change.attributes:
+        steps.append(Script(_PURGE, (path, *before["unnamed"])))
+    return tuple(steps)
+
+
+# Exactly the names that the plan showed, files and links only: never a directory, and so never a mount.
+_PURGE = """\
+cd -- "$1" || return 1; shift; left=0
+for e do
+  if [ -d "$e" ] && ! [ -L "$e" ]; then printf '%s\\n' "$e is a directory: remove it by hand"; left=1
+  else rm -f -- "./$e" || left=1; fi
+done
+return "$left"
+"""
+
+
+KIND = Kind(
+    name="directory",
+    doc="A directory with this owner, group and mode; with purge, nothing in it that nobody names.",
+    Spec=DirectorySpec,
+    stage=Stage.DIRECTORY,
+    state=state,
+    observe=observe,
+    fix=fix,
+    witness=lambda resource: (resource.name,),
+    check=check_path,
+    owns=lambda name, spec: (f"path:{name}",),
+    wants=lambda name, spec: (*parents(name), *owners(spec.owner, spec.group)),
+)

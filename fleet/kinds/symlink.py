@@ -1,0 +1,96 @@
+"""`symlink`: a symbolic link with exactly this target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from fleet.kinds import _paths
+from fleet.kinds._spec import EnsureField, Spec, check_path, check_text, parents
+from fleet.model.change import Change, Observed
+from fleet.model.host import Resource
+from fleet.model.kind import Kind, Probe, Stage
+from fleet.model.step import Guard, Outcome, Script, Step
+from fleet.model.value import State
+
+
+class SymlinkSpec(Spec):
+    """A symbolic link.
+
+    symlink:
+      /etc/nginx/sites-enabled/shop:
+        target: ../sites-available/shop
+    """
+
+    target: str | None = Field(None, description="Where it points, as readlink(1) shows it.")
+    ensure: EnsureField = "present"
+
+    @field_validator("target")
+    @classmethod
+    def _one_line(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_text(value, "target")
+        return value
+
+    @model_validator(mode="after")
+    def _has_target(self) -> Self:
+        if (self.target is None) == (self.ensure == "present"):
+            raise ValueError("expected a target, unless the link is absent")
+        return self
+
+
+def state(name: str, spec: SymlinkSpec, content: bytes | None) -> State | None:
+    return None if spec.ensure == "absent" else {"type": "symlink", "target": spec.target}
+
+
+def observe(resources: Sequence[Resource]) -> Probe:
+    def read(outcome: Outcome) -> Mapping[str, Observed]:
+        seen = _paths.read(outcome)
+        return {r.id: _observed(seen.get(r.name)) for r in resources}
+
+    return Probe(_paths.probe(_paths.want_stat(r.name) for r in resources), read)
+
+
+def _observed(seen: _paths.Seen | None) -> Observed:
+    return None if seen is None else {"type": seen.type, "target": seen.target}
+
+
+def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
+    return {change.resource.id: _steps(change) for change in changes}
+
+
+# Made beside its place and renamed, so that the path is never without a link; -T: never into a directory.
+_LINK = """\
+t=$1.fleet.$$
+ln -s -- "$2" "$t" && { mv -f -T -- "$t" "$1" || { rm -f -- "$t"; return 1; }; }
+"""
+
+
+def _steps(change: Change) -> tuple[Step, ...]:
+    path, before = change.resource.name, change.before
+    if before is None:
+        still = Guard('! [ -e "$1" ] && ! [ -L "$1" ]\n', (path,))
+    elif before["type"] != "symlink":
+        return (Guard('printf "%s\\n" "a $2 stands at $1: remove it first" >&2; false\n', (path, before["type"])),)
+    else:
+        still = Guard('[ -L "$1" ] && [ "$(readlink -- "$1")" = "$2" ]\n', (path, before["target"]))
+    if change.after is None:
+        return (still, Script('rm -f -- "$1"\n', (path,)))
+    return (still, Script(_LINK, (path, change.after["target"])))
+
+
+KIND = Kind(
+    name="symlink",
+    doc="A symbolic link with exactly this target.",
+    Spec=SymlinkSpec,
+    stage=Stage.FILE,
+    state=state,
+    observe=observe,
+    fix=fix,
+    witness=lambda resource: (resource.name,),
+    check=check_path,
+    owns=lambda name, spec: (f"path:{name}",),
+    wants=lambda name, spec: parents(name),
+)
