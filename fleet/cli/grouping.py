@@ -49,7 +49,7 @@ def group(results: Iterable[PassResult]) -> list[Group]:
 
 
 def reason(result: PassResult) -> str:
-    """Why it ended so, without what is each host's own (its address, what its steps said), so that the same reason is the same text."""
+    """Why it ended so, without what is each host's own: its address, what its steps said."""
     if isinstance(result.error, TransportError):
         return str(result.error.failure)
     if result.error is not None:
