@@ -82,12 +82,12 @@ def _task(number: int, task: Task, numbers: dict[str, int]) -> Iterator[bytes]:
 
 
 def _stop(number: int, place: int, step: Step) -> bytes:
-    """A Guard that fails is a conflict, whatever its code; a Put says so by 75 (EX_TEMPFAIL in sysexits(3))."""
+    """A Guard that fails is a conflict, whatever its code; our own text says so by 75 (EX_TEMPFAIL, sysexits(3))."""
     failed = b"fl_stop %d failed $fl_c %d" % (number, place)
     conflict = b"fl_stop %d conflict $fl_c %d" % (number, place)
     if isinstance(step, Guard):
         return conflict
-    return b"[ $fl_c != 75 ] || " + conflict + b"; " + failed if isinstance(step, Put) else failed
+    return b"[ $fl_c != 75 ] || " + conflict + b"; " + failed if isinstance(step, Put | Script) else failed
 
 
 def _mark(resource_id: str) -> bytes:

@@ -1,0 +1,178 @@
+"""`authorized_key`: one key that may log in as one user. See AUTHORIZED_KEYS FILE FORMAT in sshd(8)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from fleet.kinds._spec import EnsureField, Spec, check_text
+from fleet.model.change import Change, Observed, Unreadable
+from fleet.model.host import Resource
+from fleet.model.kind import Kind, Probe, Stage
+from fleet.model.step import Outcome, Script, Step
+from fleet.model.value import State
+
+_TYPES = re.compile(
+    r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)\Z"
+)
+
+
+class AuthorizedKeySpec(Spec):
+    """A public key in a user's ~/.ssh/authorized_keys, named USER/COMMENT.
+
+    authorized_key:
+      deploy/alice@laptop:
+        key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ...
+        options: [no-agent-forwarding]
+    """
+
+    key: str = Field(description="Type and base64 of the public key; a comment in it is ignored.")
+    options: tuple[str, ...] = Field((), description="Options before the key, such as no-pty.", strict=False)
+    ensure: EnsureField = "present"
+
+    @model_validator(mode="after")
+    def _is_a_key(self) -> Self:
+        words = self.key.split()
+        if len(words) < 2 or not _TYPES.match(words[0]):
+            raise ValueError('expected a public key such as "ssh-ed25519 AAAA..."')
+        try:
+            inside = base64.b64decode(words[1], validate=True)
+        except binascii.Error as error:
+            raise ValueError("the key's base64 is damaged") from error
+        if inside[4 : 4 + len(words[0])].decode(errors="replace") != words[0]:
+            raise ValueError(f"the key is not of type {words[0]}: it may be cut")
+        for option in self.options:
+            check_text(option, "option")
+        return self
+
+
+def check(name: str) -> None:
+    user, slash, comment = name.partition("/")
+    if not slash or not comment or not re.match(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\Z", user):
+        raise ValueError("expected USER/COMMENT, such as deploy/alice@laptop")
+    check_text(comment, "comment")
+
+
+def _line(name: str, spec: AuthorizedKeySpec) -> str:
+    key = " ".join(spec.key.split()[:2])
+    return f"{','.join(spec.options)} {key} {name.partition('/')[2]}".strip()
+
+
+def state(name: str, spec: AuthorizedKeySpec, content: bytes | None) -> State | None:
+    return None if spec.ensure == "absent" else {"line": _line(name, spec)}
+
+
+# Each argument is "USER BLOB"; answers with the user's home, then the lines that hold the blob, as "BLOB<TAB>LINE".
+_LOOK = """\
+homes() {
+  if command -v getent >/dev/null 2>&1; then getent passwd "$@"; else cat /etc/passwd; fi
+}
+users= nl='
+'
+for a do case " $users " in *" ${a%% *} "*) ;; *) users="$users ${a%% *}" ;; esac; done
+all=$nl$(homes $users)$nl
+for a do
+  u=${a%% *} blob=${a#* }
+  case $all in *"$nl$u:"*) h=${all#*"$nl$u:"} ;; *) continue ;; esac
+  h=${h%%"$nl"*}; h=${h%:*}; h=${h##*:}
+  printf 'user\\t%s\\t%s\\n' "$u" "$h"
+  f=$h/.ssh/authorized_keys
+  if [ -e "$f" ] && ! [ -r "$f" ]; then printf 'unreadable\\t%s\\n' "$u"; fi
+  [ -f "$f" ] && [ -r "$f" ] || continue
+  while IFS= read -r l || [ -n "$l" ]; do
+    case $l in *" $blob"|*" $blob "*) printf 'key\\t%s\\t%s\\t%s\\n' "$u" "$blob" "$l" ;; esac
+  done <"$f"
+done
+"""
+
+
+def _blob(resource: Resource) -> str:
+    return str(resource.spec.key.split()[1])
+
+
+def _user(resource: Resource) -> str:
+    return resource.name.partition("/")[0]
+
+
+def observe(resources: Sequence[Resource]) -> Probe:
+    def read(outcome: Outcome) -> Mapping[str, Observed]:
+        lines: dict[tuple[str, str], list[str]] = {}
+        blind: set[str] = set()
+        for line in outcome.output.decode(errors="surrogateescape").split("\n"):
+            match line.split("\t", 3):
+                case ["key", user, blob, whole]:
+                    lines.setdefault((user, blob), []).append(whole)
+                case ["unreadable", user]:
+                    blind.add(user)
+        return {r.id: _observed(r, lines, blind) for r in resources}
+
+    return Probe(Script(_LOOK, tuple(f"{_user(r)} {_blob(r)}" for r in resources)), read)
+
+
+def _observed(resource: Resource, lines: Mapping[tuple[str, str], list[str]], blind: set[str]) -> Observed:
+    if _user(resource) in blind:
+        return Unreadable("the user's authorized_keys cannot be read")
+    found = lines.get((_user(resource), _blob(resource)))
+    return {"line": "\n".join(found)} if found else None
+
+
+def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
+    return {change.resource.id: (_edit(change),) for change in changes}
+
+
+# The home comes from the host's own account database. Nothing in a home is trusted: it is its owner's, so links are
+# refused, and the file keeps the owner and a mode that sshd's StrictModes accepts.
+_EDIT = """\
+u=$1 blob=$2 seen=$3 new=$4 nl='
+'
+if command -v getent >/dev/null 2>&1; then e=$(getent passwd "$u"); else e=$(grep "^$u:" /etc/passwd); fi
+[ -n "$e" ] || { echo "there is no user $u on this host"; exit 1; }
+h=${e%:*}; h=${h##*:}; e=${e#*:*:}; uid=${e%%:*}; e=${e#*:}; gid=${e%%:*}
+d=$h/.ssh f=$h/.ssh/authorized_keys
+if [ -L "$h" ] || [ -L "$d" ] || [ -L "$f" ]; then echo "a symbolic link stands in the way to $f"; exit 75; fi
+if ! [ -d "$h" ]; then echo "the home $h of $u is not there"; exit 1; fi
+if ! [ -d "$d" ]; then mkdir -m 700 -- "$d" && chown "$uid:$gid" "$d" || exit 1; fi
+out= old= sum=
+if [ -f "$f" ]; then
+  sum=$(fl_sha "$f")
+  while IFS= read -r l || [ -n "$l" ]; do
+    case $l in
+      *" $blob"|*" $blob "*) if [ -z "$old" ]; then out=$out$new; old=$l; else old=$old$nl$l; fi ;;
+      *) out=$out$l$nl ;;
+    esac
+  done <"$f"
+fi
+if [ "$old" != "$seen" ]; then echo "the key in $f is no longer as it was seen"; exit 75; fi
+[ -n "$old" ] || out=$out$new
+want=$(printf %s "$out" | { sha256sum 2>/dev/null || shasum -a 256 || openssl dgst -sha256 -r; })
+fl_put "$f" "$sum" "$uid" "$gid" 600 "${want%% *}" text "$out"
+exit $?
+"""
+
+
+def _edit(change: Change) -> Script:
+    resource = change.resource
+    seen = change.before["line"] if change.before is not None else ""
+    new = f"{change.after['line']}\n" if change.after is not None else ""
+    return Script(_EDIT, (_user(resource), _blob(resource), seen, new))
+
+
+KIND = Kind(
+    name="authorized_key",
+    doc="One key that may log in as one user.",
+    Spec=AuthorizedKeySpec,
+    stage=Stage.SYSTEM,
+    state=state,
+    observe=observe,
+    fix=fix,
+    # Where the file is, only the host knows: the look is cheap, and nothing else proves it.
+    witness=lambda resource: None,
+    check=check,
+    owns=lambda name, spec: (f"authorized_key:{name.partition('/')[0]} {spec.key.split()[1]}",),
+    wants=lambda name, spec: (f"user:{name.partition('/')[0]}",),
+)
