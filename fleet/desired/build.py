@@ -1,0 +1,187 @@
+"""One resource of a role → `Built`, once for all hosts where what it reads agrees. The kind's schema is asked here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from fleet.desired.check import near
+from fleet.desired.graph import Part
+from fleet.desired.scope import Memo, Read, View, Wrong
+from fleet.errors import Origin, Problem
+from fleet.model.host import Drift, Resource
+from fleet.model.kind import Kind
+from fleet.model.value import Node
+
+WATCHES = {"reload_on": "reload", "restart_on": "restart", "only_on": "run"}
+GENERAL = ("needs", "drift", *WATCHES)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Built:
+    """A resource, what ordering needs to know of it, and what its templates read."""
+
+    resource: Resource
+    part: Part
+    reads: tuple[Read, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Draft:
+    """A resource as a role has it after merging, not yet rendered. Remembers what became of it."""
+
+    id: str
+    kind: Kind
+    name: str
+    node: Node
+    role: str
+    drift: Drift
+    constant: Built | None = None
+    _memo: Memo[Built] = field(default_factory=Memo)
+
+    def built(self, view: View) -> Built:
+        """For one host. Raises Wrong, FactsNeeded."""
+        if self.constant is not None:
+            return self.constant
+        known = self._memo.find(view)
+        if known is not None:
+            return known
+        made, reads = view.watched(lambda: _build(self, view))
+        result = Built(made.resource, made.part, tuple(reads))
+        if reads:
+            self._memo.put(reads, result)
+        else:
+            self.constant = result
+        return result
+
+    @property
+    def origin(self) -> Origin:
+        return self.node.key or self.node.origin
+
+
+def _build(draft: Draft, view: View) -> Built:
+    members: Mapping[str, Node] = draft.node.value if isinstance(draft.node.value, dict) else {}
+    try:
+        draft.kind.check(draft.name)
+    except ValueError as error:
+        raise Wrong(
+            Problem(draft.origin, f"`{draft.name}` cannot be the name of a {draft.kind.name}", str(error))
+        ) from error
+    attributes = {key: view.render(node) for key, node in members.items() if key not in GENERAL}
+    try:
+        spec = draft.kind.Spec(**attributes)
+    except ValidationError as error:
+        raise Wrong(_invalid(error, draft, members)) from error
+    content = _content(spec, draft, members, view)
+    try:
+        desired = draft.kind.state(draft.name, spec, content)
+        owns, wants = draft.kind.owns(draft.name, spec), draft.kind.wants(draft.name, spec)
+    except ValueError as error:
+        raise Wrong(Problem(draft.origin, f"`{draft.id}` cannot be: {error}")) from error
+    needs = [(one, members["needs"].origin) for one in _ids("needs", draft, members, view)]
+    watches: dict[str, tuple[str, ...]] = {}
+    for attribute, action in WATCHES.items():
+        if ids := _ids(attribute, draft, members, view):
+            watches[action] = ids
+            needs += [(one, members[attribute].origin) for one in ids]
+    resource = Resource(
+        id=draft.id,
+        kind=draft.kind.name,
+        name=draft.name,
+        spec=spec,
+        desired=desired,
+        content=content,
+        needs=tuple(dict.fromkeys(one for one, _ in needs)),
+        watches=watches,
+        drift=_drift(draft, members, view),
+        sensitive=bool(getattr(spec, "sensitive", False)),
+        role=draft.role,
+        origin=draft.origin,
+        node=draft.node,
+        digest="",
+    )
+    object.__setattr__(resource, "digest", _digest(resource))  # not yet seen by anybody
+    part = Part(draft.id, int(draft.kind.stage), tuple(owns), tuple(wants), tuple(needs), draft.origin)
+    return Built(resource, part)
+
+
+def _ids(attribute: str, draft: Draft, members: Mapping[str, Node], view: View) -> tuple[str, ...]:
+    node = members.get(attribute)
+    if node is None:
+        return ()
+    value = view.render(node)
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise Wrong(Problem(node.origin, f"`{attribute}` of {draft.id} is not a list of ids", "[KIND:NAME, ...]"))
+    return tuple(dict.fromkeys(value))
+
+
+def _drift(draft: Draft, members: Mapping[str, Node], view: View) -> Drift:
+    node = members.get("drift")
+    value = draft.drift if node is None else view.render(node)
+    if value not in ("correct", "report"):
+        origin = draft.origin if node is None else node.origin
+        raise Wrong(Problem(origin, f"`{value}` is no way to meet drift", "correct | report"))
+    return "correct" if value == "correct" else "report"
+
+
+def _content(spec: Any, draft: Draft, members: Mapping[str, Node], view: View) -> bytes | None:
+    """The bytes a resource carries: of a template, of a file taken as it is, or what stands there itself."""
+    for attribute in ("template", "source"):
+        name = getattr(spec, attribute, None)
+        if not isinstance(name, str):
+            continue
+        try:
+            return view.template(name) if attribute == "template" else view.file(name)[1]
+        except KeyError as error:
+            origin = members[attribute].origin if attribute in members else draft.origin
+            expected, hint = "a path below files/ of one of this environment's layers", near(name, view.around.files)
+            raise Wrong(Problem(origin, f"there is no file `{name}`", expected, hint)) from error
+    content = getattr(spec, "content", None)
+    return content.encode() if isinstance(content, str) else content if isinstance(content, bytes) else None
+
+
+def _invalid(error: ValidationError, draft: Draft, members: Mapping[str, Node]) -> Problem:
+    """The first thing the schema minds, at the place of that attribute."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    path = [str(step) for step in first["loc"]]
+    attribute = path[0] if path else ""
+    node: Node | None = members.get(attribute)
+    said = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if first["type"] == "extra_forbidden":
+        place = draft.origin if node is None else node.key or node.origin
+        known = [f.alias or name for name, f in draft.kind.Spec.model_fields.items()] + list(GENERAL)
+        return Problem(place, f"unknown attribute `{attribute}` of {draft.id}", hint=near(attribute, known))
+    if first["type"] == "missing":
+        return Problem(draft.origin, f"{draft.id} lacks `{attribute}`", hint=f"see: fleet kinds {draft.kind.name}")
+    for step in path[1:]:
+        inner = node.value if node is not None else None
+        if isinstance(inner, dict) and step in inner:
+            node = inner[step]
+        elif isinstance(inner, list) and step.isdecimal() and int(step) < len(inner):
+            node = inner[int(step)]
+        else:
+            break
+    origin = draft.origin if node is None else node.origin
+    what = f"`{'.'.join(path)}` of {draft.id}" if path else draft.id
+    return Problem(origin, f"{what} is not right", said.removeprefix("expected "))
+
+
+def _digest(resource: Resource) -> str:
+    """Of everything a host could notice; not of the role's name or of the lines it stands on."""
+    spec = resource.spec
+    said = [
+        resource.id,
+        resource.desired,
+        None if resource.content is None else hashlib.sha256(resource.content).hexdigest(),
+        resource.needs,
+        resource.watches,
+        resource.drift,
+        resource.sensitive,
+        spec.model_dump() if hasattr(spec, "model_dump") else repr(spec),
+    ]
+    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":"), default=repr).encode()).hexdigest()

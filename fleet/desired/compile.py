@@ -1,0 +1,117 @@
+"""A loaded revision → every host's HostSpec. Pure; what the repository says wrong is collected, never raised.
+
+A `Compiler` remembers between revisions, by content: an environment whose files are the same is taken over whole, a
+role whose files are the same keeps its rendered resources, so that a commit costs what it changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fleet.desired import inventory
+from fleet.desired.assemble import Assembler, EnvironmentSpec
+from fleet.desired.format import documents
+from fleet.desired.load import Layer, Loaded
+from fleet.desired.template import Engine
+from fleet.errors import Problem
+from fleet.model.host import HostSpec
+from fleet.model.kind import Kind
+
+Facts = Mapping[tuple[str, str], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Everything one revision says. With problems, what could be compiled is there all the same."""
+
+    revision: str
+    label: str
+    uncommitted: bool
+    environments: Mapping[str, EnvironmentSpec]
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def hosts(self) -> tuple[HostSpec, ...]:
+        """Of all environments, by environment and name."""
+        return tuple(self)
+
+    @property
+    def working_tree(self) -> bool:
+        return self.uncommitted
+
+    def __iter__(self) -> Iterator[HostSpec]:
+        for environment in self.environments.values():
+            yield from environment.hosts.values()
+
+
+@dataclass(slots=True)
+class _Kept:
+    key: object
+    spec: EnvironmentSpec
+    problems: tuple[Problem, ...]
+
+
+class Compiler:
+    """Holds what earlier revisions rendered; one per process and table of kinds."""
+
+    def __init__(self, kinds: Mapping[str, Kind]) -> None:
+        self._kept: dict[str, _Kept] = {}
+        self._assembler = Assembler(kinds, documents(kinds), Engine())
+
+    def compile(self, loaded: Loaded, environments: Collection[str] | None = None, facts: Facts | None = None) -> Fleet:
+        """All environments, or those named. facts: (environment, host) → what the first probe gathered."""
+        known = facts or {}
+        names = [n for n in inventory.environments(loaded.layers) if environments is None or n in environments]
+        found: dict[str, EnvironmentSpec] = {}
+        problems: list[Problem] = []
+        for name in names:
+            kept = self._environment(name, loaded, {host: said for (env, host), said in known.items() if env == name})
+            found[name] = kept.spec
+            problems += kept.problems
+        self._assembler.forget()
+        tree = loaded.tree
+        every = (*loaded.problems, *_news(problems, loaded.problems))
+        ordered = tuple(sorted(set(every), key=lambda problem: (problem.origin, problem.message)))
+        return Fleet(tree.revision, tree.label, tree.uncommitted, found, ordered)
+
+    def _environment(self, name: str, loaded: Loaded, facts: Mapping[str, Mapping[str, Any]]) -> _Kept:
+        problems: list[Problem] = []
+        layers = inventory.chain(loaded.layers, name, problems)
+        key = (tuple(_content(layer, loaded) for layer in layers), repr(sorted(facts.items())), bool(loaded.problems))
+        kept = self._kept.get(name)
+        if kept is None or kept.key != key:
+            spec = self._assembler.assemble(name, layers, loaded.tree, facts, problems)
+            kept = self._kept[name] = _Kept(key, spec, tuple(problems))
+        return kept
+
+
+def _content(layer: Layer, loaded: Loaded) -> tuple[str, ...]:
+    """What a layer says, by blob id; a Node that came from no file by itself."""
+    nodes = {"environment": layer.environment, "hosts": layer.hosts}
+    nodes |= {f"roles/{name}": node for name, node in layer.roles.items()}
+    nodes |= {f"hosts/{name}": node for name, node in layer.overlays.items()}
+    entries = loaded.tree.entries
+    said = [layer.name]
+    for where, node in sorted(nodes.items()):
+        if node is not None:
+            entry = entries.get(node.origin.file)
+            said.append(f"{where}={entry.blob if entry is not None else id(node)}")
+    paths = {**layer.files, **({"known_hosts": layer.known_hosts} if layer.known_hosts else {})}
+    said += [f"{where}:{path}={entries[path].blob}" for where, path in sorted(paths.items())]
+    return tuple(said)
+
+
+def _news(problems: Collection[Problem], known: Collection[Problem]) -> Iterator[Problem]:
+    """Not what only follows from something `load` has said already: the same line, or a file that could not be read."""
+    lines = {(one.origin.file, one.origin.line) for one in known}
+    broken = {one.origin.file for one in known}
+    for problem in problems:
+        if (problem.origin.file, problem.origin.line) in lines:
+            continue
+        if problem.message.endswith("is defined nowhere") and any(
+            path.endswith("/" + problem.expected.split(" ")[0]) for path in broken
+        ):
+            continue
+        yield problem

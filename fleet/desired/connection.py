@@ -1,0 +1,112 @@
+"""`connection` of environment, host entry and overlay → `Target`. Values are checked here, after rendering."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from fleet.desired.check import near
+from fleet.desired.inventory import Entry, Merged, children, member
+from fleet.desired.merge import merge_all
+from fleet.desired.scope import View, Wrong
+from fleet.errors import Origin, Problem
+from fleet.model.host import Target
+from fleet.model.value import Node
+
+_TEXT = ("address", "user", "key_file", "certificate_file")
+_COUNTS = ("port", "output_limit", "handshakes", "scripts")
+_SECONDS = ("connect_timeout", "timeout", "keepalive")
+_FLAGS = ("agent", "ssh_config")
+_CHOICES = {"type": ("ssh", "local", "http"), "become": ("none", "sudo", "doas")}
+
+
+def merged_connection(environment: Merged, entry: Entry, problems: list[Problem]) -> Node | None:
+    """Weakest first: the environment's, the entry's with the overlay's over it."""
+    return merge_all([member(environment.settings, "connection"), member(entry.node, "connection")], problems)
+
+
+def target(node: Node | None, address: str, view: View, known_hosts: str) -> tuple[Target, str]:
+    """The Target without its bastion, and the bastion's name ("" for none). Raises Wrong."""
+    values: dict[str, Any] = {"address": address or view.host["name"]}
+    via = ""
+    for key, child in children(node).items():
+        value = view.render(child)
+        if value is None:
+            continue
+        if key == "via":
+            via = str(value)
+        elif key != "address" or not address:
+            values[key] = _checked(key, value, child.origin)
+    name, environment = view.host["name"], view.host["environment"]
+    return Target(host=name, environment=environment, known_hosts=known_hosts, **values), via
+
+
+def _checked(key: str, value: Any, origin: Origin) -> Any:
+    if key in _TEXT:
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            return _text(key, str(value), origin)
+        raise _wrong(key, "text", origin)
+    if key in _COUNTS:
+        limit = 65535 if key == "port" else 1 << 40
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= limit:
+            return value
+        raise _wrong(key, f"a whole number from 1 to {limit}" if key == "port" else "a whole number from 1", origin)
+    if key in _SECONDS:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e7:
+            return float(value)
+        raise _wrong(key, "seconds, more than 0", origin)
+    if key in _FLAGS:
+        if isinstance(value, bool):
+            return value
+        raise _wrong(key, "true or false", origin)
+    if value in _CHOICES.get(key, ()):
+        return value
+    raise _wrong(key, " | ".join(_CHOICES.get(key, ())), origin)
+
+
+def _text(key: str, value: str, origin: Origin) -> str:
+    if not value or value.startswith("-") or any(ord(c) < 33 or ord(c) == 127 for c in value.replace(" ", "_")):
+        raise _wrong(key, "text without control characters that does not begin with a dash", origin)
+    if key in ("address", "user") and " " in value:
+        raise _wrong(key, "text without spaces", origin)
+    return value
+
+
+def _wrong(key: str, expected: str, origin: Origin) -> Wrong:
+    return Wrong(Problem(origin, f"`{key}` of the connection is not right", expected))
+
+
+def bastions(
+    targets: Mapping[str, tuple[Target, str]], origins: Mapping[str, Origin], problems: dict[str, Problem]
+) -> dict[str, Target]:
+    """Every Target with its bastion in it. `problems` is filled by host; such a host has no Target."""
+    done: dict[str, Target] = {}
+
+    def reach(name: str, way: tuple[str, ...]) -> Target | None:
+        if name in done or name in problems:
+            return done.get(name)
+        own, via = targets[name]
+        wrong: Problem | None = None
+        if via in (*way, name):
+            names = " → ".join([*way[way.index(via) if via in way else len(way) :], name, via])
+            wrong = Problem(origins[name], f"the bastions go round in a circle: {names}", "a host reached directly")
+        elif via and via not in targets:
+            expected = "a host of the same environment"
+            wrong = Problem(origins[name], f"there is no host `{via}` to go through", expected, near(via, targets))
+        elif len(way) > 8:
+            wrong = Problem(origins[name], "more than eight bastions in a row")
+        elif via:
+            bastion = reach(via, (*way, name))
+            if bastion is None:
+                return None
+            own = replace(own, via=bastion)
+        if wrong is not None:
+            problems[name] = wrong
+            return None
+        done[name] = own
+        return own
+
+    for name in sorted(targets):
+        reach(name, ())
+    return done
