@@ -50,7 +50,7 @@ class Problem:
         lines = [f"{self.origin}: {self.message}"]
         if self.excerpt:
             lines.append(f"    {self.excerpt}")
-            if self.origin.column:
+            if 0 < self.origin.column <= len(self.excerpt):
                 lines.append("    " + " " * (self.origin.column - 1) + "^")
         if self.expected:
             lines.append(f"  expected: {self.expected}")
