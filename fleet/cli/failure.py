@@ -12,6 +12,7 @@ from fleet.cli.answer import Answer
 from fleet.cli.exit_codes import ExitCode
 from fleet.cli.json_output import origin_document
 from fleet.cli.printable import printable
+from fleet.cli.words import count
 from fleet.errors import ConfigError, FleetError, Problem, TransportError, UsageError
 
 
@@ -45,10 +46,9 @@ def problem_document(problem: Problem) -> dict[str, Any]:
 
 
 def _config(error: ConfigError) -> Answer:
-    count = len(error.problems)
     blocks = [printable(str(problem)) for problem in error.problems]
     files = len({problem.origin.file for problem in error.problems})
-    closing = f"{count} problem{'s' * (count != 1)} in {files} file{'s' * (files != 1)}; nothing was changed"
+    closing = f"{count(len(error.problems), 'problem')} in {count(files, 'file')}; nothing was changed"
     text = "\n\n".join([*blocks, click.style(closing, fg="red", bold=True)])
     problems = [problem_document(problem) for problem in error.problems]
     said = {"type": "config", "message": closing, "problems": problems}

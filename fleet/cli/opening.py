@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fleet.cli.printable import one_line
 from fleet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ def open_fleet(invocation: Invocation) -> tuple[App, Fleet]:
 def said_of(fleet: Fleet) -> str:
     """Which state of the repository this is, for people."""
     if fleet.working_tree:
-        return click.style("working tree (uncommitted)", fg="yellow")
-    return fleet.revision[:12]
+        return click.style(one_line(fleet.label), fg="yellow")
+    return one_line(fleet.label)
 
 
 def source_document(fleet: Fleet) -> dict[str, object]:
@@ -83,7 +84,7 @@ def find_host(fleet: Fleet, name: str, environment: str = "") -> HostSpec:
         both = ", ".join(sorted(host.label for host in found))
         raise UsageError(f"there are several hosts {name}: {both}; say which, e.g. {found[0].label}")
     known = {word for host in fleet.hosts for word in (host.name, host.label)}
-    raise UsageError(f"there is no host {name!r}{near(name, known)}; `fleet hosts` lists them")
+    raise UsageError(f"there is no host {name!r}{near(name, known)} (`fleet hosts` lists them)")
 
 
 def near(word: str, known: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from fleet.cli.grouping import Group, group
 from fleet.cli.printable import one_line, printable
 from fleet.cli.ranges import by_environment
 from fleet.cli.render_change import Detail, change_lines
+from fleet.cli.words import count
 from fleet.errors import TransportError
 from fleet.model.change import PassResult, Verdict
 from fleet.model.step import Outcome, Status
@@ -51,15 +52,15 @@ def render(results: Iterable[PassResult], detail: Detail) -> str:
 
 
 def _group_lines(one: Group, detail: Detail) -> Iterator[str]:
-    count = f"{len(one.hosts):,} host{'s' * (len(one.hosts) != 1)}"
+    hosts = count(len(one.hosts), "host")
     if one.verdict is Verdict.IN_SYNC:
-        yield from _title(f"{count} in sync", one, detail)
+        yield from _title(f"{hosts} in sync", one, detail)
     elif one.verdict is Verdict.UNREACHABLE:
-        yield from _title(f"{count} unreachable: {one.why}; not looked at, nothing changed", one, detail)
+        yield from _title(f"{hosts} unreachable: {one.why}; not looked at, nothing changed", one, detail)
         yield from _error_lines(one)
     else:
         same = ", same change" if len(one.hosts) > 1 else ""
-        yield from _title(f"{count}{same}: {_SAME[one.verdict]}", one, detail)
+        yield from _title(f"{hosts}{same}: {_SAME[one.verdict]}", one, detail)
         yield from _error_lines(one)
         yield from _changes(one, detail)
 
@@ -132,9 +133,8 @@ def closing(results: Sequence[PassResult], applied: bool, again: str, not_begun:
     parts = [click.style(f"{counts[v]:,} {v}", fg=COLORS[v]) for v in COLORS if v in counts]
     if not_begun:
         parts.append(click.style(f"{not_begun:,} not begun or not finished", fg="magenta"))
-    noun = f"change{'s' * (changes != 1)}"
-    total = f"{len(results) + not_begun:,} host{'s' * (len(results) + not_begun != 1)}: {', '.join(parts)}"
-    total += f"; {changes:,} {noun}" if changes else ""
+    total = f"{count(len(results) + not_begun, 'host')}: {', '.join(parts)}"
+    total += f"; {count(changes, 'change')}" if changes else ""
     return "\n".join([total, *(click.style("next: ", bold=True) + step for step in _next(counts, applied, again))])
 
 

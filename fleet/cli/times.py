@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from fleet.cli.words import count
+
 _STEPS = ((60, 1, "second"), (3600, 60, "minute"), (86400, 3600, "hour"), (float("inf"), 86400, "day"))
 
 
@@ -24,6 +26,5 @@ def ago(then: float, now: float) -> str:
     passed = max(now - then, 0.0)
     for limit, unit, word in _STEPS:
         if passed < limit:
-            count = int(passed // unit)
-            return f"{count} {word}{'s' * (count != 1)} ago"
+            return f"{count(int(passed // unit), word)} ago"
     raise AssertionError("the last limit is infinite")

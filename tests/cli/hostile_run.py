@@ -78,7 +78,7 @@ def main(mode: str) -> int:
         HostSpec(f"h{i}-{p.decode(errors='replace')}", "dev", Target("h", "dev"), (), {}, (), Graph((), {}, {}), "")
         for i, p in enumerate(PAYLOADS)
     )
-    fleet = SimpleNamespace(revision="0" * 40, working_tree=False)
+    fleet = SimpleNamespace(revision="0" * 40, label="HEAD (000000000000)", working_tree=False)
     job = Job(cast(Any, HostileApp(mode)), cast(Any, fleet), hosts, Invocation(trace=True), " -e dev")
     said = answer(job, run_async(run_hosts(job, hosts, apply=False)), applied=False)
     show(said.text)

@@ -12,6 +12,7 @@ from fleet.cli.exit_codes import ExitCode
 from fleet.cli.opening import open_fleet
 from fleet.cli.options import Invocation, selects_hosts
 from fleet.cli.options import command as fleet_command
+from fleet.cli.words import count
 from fleet.errors import UsageError
 from fleet.model.change import Verdict
 
@@ -60,9 +61,9 @@ async def _ask_and_apply(job: Job) -> Answer:
     if planned.interrupted or not pending:
         return answer(job, planned, applied=False)
     show(render(pending.values(), detail_of(job.invocation)) + "\n", color=job.invocation.color)
-    count = sum(len(r.plan.changes) for r in pending.values() if r.plan is not None)
-    question = f"{heading(job)}make {count:,} change{'s' * (count != 1)} on {len(pending):,} "
-    if not await ask(question + f"host{'s' * (len(pending) != 1)}?", job.invocation.color):
+    changes = sum(len(r.plan.changes) for r in pending.values() if r.plan is not None)
+    question = f"{heading(job)}make {count(changes, 'change')} on {count(len(pending), 'host')}?"
+    if not await ask(question, job.invocation.color):
         return Answer("nothing was changed", exit_code=ExitCode.PENDING)
     ran = await run_hosts(job, [h for h in job.hosts if (h.environment, h.name) in pending], apply=True)
     rest = tuple(r for r in planned.results if (r.environment, r.host) not in pending)

@@ -37,7 +37,7 @@ STATUS_COLORS = {"ok": "green", "failed": "red", "conflict": "red", "unknown": "
 @click.option("--resource", default="", metavar="ID", help="Changes of this resource, e.g. file:/etc/motd.")
 @click.option("-n", "--limit", default=20, show_default=True, help="At most so many lines.")
 @click.pass_obj
-def command(invocation: Invocation, *, run: int | None, limit: int, **which: str) -> Answer:
+def command(invocation: Invocation, /, *, run: int | None, limit: int, **which: str) -> Answer:
     """Show what fleet did, from its record; the latest first."""
     from fleet.cli.run_async import run_async
 

@@ -13,6 +13,7 @@ from fleet.cli.json_output import host_document
 from fleet.cli.opening import open_fleet, said_of, source_document
 from fleet.cli.options import Invocation, group, selects_hosts
 from fleet.cli.printable import one_line
+from fleet.cli.words import count
 from fleet.model.host import HostSpec
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def command(context: click.Context, selection: Selection) -> Answer | None:
         return None
     app, fleet = open_fleet(context.ensure_object(Invocation))
     hosts = app.select(fleet, selection)
-    text = table(hosts) + f"\n{len(hosts):,} hosts ({said_of(fleet)})"
+    text = table(hosts) + f"\n{count(len(hosts), 'host')} at {said_of(fleet)}"
     return Answer(text, {**source_document(fleet), "hosts": [host_document(host) for host in hosts]})
 
 

@@ -29,7 +29,7 @@ resources:
   file:
     /etc/motd:
       content: |
-        {{ organisation }}: {{ host.name }} ({{ env }}). Managed by fleet; edit the repository instead.
+        {{ organisation }}: {{ host.name }} ({{ env.name }}). Managed by fleet; edit the repository instead.
       mode: "0644"
 """,
     "dev/environment.yaml": """\

@@ -36,7 +36,7 @@ def command(invocation: object, name: str | None) -> Answer:
         rows.append("\n`fleet kinds KIND` shows the attributes of one")
         return Answer("\n".join(rows), {"kinds": {n: kind_document(KINDS[n]) for n in sorted(KINDS)}})
     if name not in KINDS:
-        raise UsageError(f"there is no kind {name!r}{near(name, KINDS)}; `fleet kinds` lists them")
+        raise UsageError(f"there is no kind {name!r}{near(name, KINDS)} (`fleet kinds` lists them)")
     return Answer(reference(KINDS[name]), {"kinds": {name: kind_document(KINDS[name])}})
 
 

@@ -8,6 +8,7 @@ from fleet.cli.answer import Answer
 from fleet.cli.opening import open_fleet, said_of, source_document
 from fleet.cli.options import Invocation
 from fleet.cli.options import command as fleet_command
+from fleet.cli.words import count
 
 
 @fleet_command(
@@ -25,12 +26,12 @@ def command(invocation: Invocation) -> Answer:
     Reads, merges and compiles all environments for all hosts. Contacts none.
     """
     _, fleet = open_fleet(invocation)
-    environments = sorted({host.environment for host in fleet.hosts})
+    environments = sorted(fleet.environments)
     resources = sum(len(host.resources) for host in fleet.hosts)
     good = click.style("valid", fg="green", bold=True)
     text = (
-        f"{good}: {len(fleet.hosts):,} hosts in {len(environments)} environments, {resources:,} resources "
-        f"({said_of(fleet)})"
+        f"{good}: {count(len(fleet.hosts), 'host')} in {count(len(environments), 'environment')}, "
+        f"{count(resources, 'resource')}, at {said_of(fleet)}"
     )
     document = {
         **source_document(fleet),
