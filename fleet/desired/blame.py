@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 from fleet.desired import git
-from fleet.desired.source import Tree
+from fleet.desired.source import ROOT, Tree
 from fleet.errors import Origin, UsageError
 
 
@@ -42,18 +42,8 @@ def _file(repository: Path, tree: Tree, path: str, lines: set[int]) -> dict[int,
     ranges = [word for line in sorted(lines) for word in ("-L", f"{line},{line}")]
     revision = [] if tree.uncommitted else [tree.revision]
     # Paths are relative to where git runs, so that a fleet in a subdirectory of a repository works.
-    words = [
-        "-c",
-        "blame.ignoreRevsFile=",
-        "blame",
-        "--porcelain",
-        "--no-textconv",
-        *ranges,
-        *revision,
-        "--",
-        f"environments/{path}",
-    ]
-    return dict(_read(git.run(repository, *words).decode(errors="replace")))
+    words = ("-c", "blame.ignoreRevsFile=", "blame", "--porcelain", "--no-textconv", *ranges, *revision)
+    return dict(_read(git.run(repository, *words, "--", f"{ROOT}/{path}").decode(errors="replace")))
 
 
 def _read(porcelain: str) -> Iterator[tuple[int, Blame]]:

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable
 
 from fleet.desired.format import Shape
+from fleet.desired.yaml import excerpt
 from fleet.errors import Origin, Problem
 from fleet.model.value import Node
 
@@ -17,6 +18,8 @@ Note = Callable[[Problem], None]
 
 def near(word: str, known: Iterable[str]) -> str:
     """A hint for a word nobody knows: what it nearly is."""
+    if len(word) > 100:
+        return ""
     close = difflib.get_close_matches(word, list(known), 1)
     return f"did you mean `{close[0]}`?" if close else ""
 
@@ -26,16 +29,28 @@ def said(value: object) -> str:
 
 
 def check(node: Node, shape: Shape, note: Note) -> None:
-    """Notes every problem below `node`. What carries `!remove` has no value to check."""
+    """Notes every problem below `node`. What carries `!remove` has no value to check.
+
+    Nothing where a map is meant (`nginx:`) becomes the empty map, so that nobody downstream needs to know of both.
+    """
     if node.tag == "remove" or shape.type == "any":
         return
+    if shape.type == "map" and node.value is None:
+        node.value = {}
     if node.tag == "append" and shape.type not in ("list", "map"):
         note(Problem(node.origin, "`!append` where there is no list", "a list"))
     elif not _fits(node, shape):
         note(Problem(node.origin, f"{said(node.value)} where {_MEANT[shape.type]} is meant", _MEANT[shape.type]))
     elif shape.choices and node.value not in shape.choices and not _template(node):
         choices = " | ".join(shape.choices)
-        note(Problem(node.origin, f"`{node.value}` is not known here", choices, near(str(node.value), shape.choices)))
+        note(
+            Problem(
+                node.origin,
+                f"`{excerpt(str(node.value))}` is not known here",
+                choices,
+                near(str(node.value), shape.choices),
+            )
+        )
     elif isinstance(node.value, dict):
         _members(node.value, shape, note)
     elif isinstance(node.value, list) and shape.each is not None:
@@ -52,13 +67,13 @@ def _members(members: dict[str, Node], shape: Shape, note: Note) -> None:
         where: Origin = node.key or node.origin
         known = ", ".join(shape.keys) if len(shape.keys) <= 20 else ""
         expected = f"one of: {known}" if known else ""
-        note(Problem(where, f"unknown {shape.noun} `{key}`", expected, near(key, shape.keys)))
+        note(Problem(where, f"unknown {shape.noun} `{excerpt(key)}`", expected, near(key, shape.keys)))
 
 
 def _fits(node: Node, shape: Shape) -> bool:
     value = node.value
     if shape.type == "map":
-        return isinstance(value, dict) or value is None
+        return isinstance(value, dict)
     if shape.type == "list":
         return isinstance(value, list) or _template(node)
     if isinstance(value, dict | list):
@@ -73,4 +88,4 @@ def _fits(node: Node, shape: Shape) -> bool:
 
 
 def _template(node: Node) -> bool:
-    return isinstance(node.value, str) and "{{" in node.value
+    return isinstance(node.value, str) and ("{{" in node.value or "{%" in node.value)

@@ -55,7 +55,10 @@ def explain(stderr: bytes, repository: Path) -> str:
 
 @contextmanager
 def streaming(repository: Path, *words: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """A git process as (its input, its output); killed when the block ends, however much it would still say."""
+    """A git process as (its input, its output); killed when the block ends, however much it would still say.
+
+    Raises UsageError when git itself ended with a failure: what it said until then is not the whole.
+    """
     process = subprocess.Popen(
         ["git", *_SAFE, "-C", str(repository), *words],
         stdin=subprocess.PIPE,
@@ -66,6 +69,9 @@ def streaming(repository: Path, *words: str) -> Iterator[tuple[IO[bytes], IO[byt
     assert process.stdin is not None and process.stdout is not None
     try:
         yield process.stdin, process.stdout
+        process.stdin.close()
+        if not process.stdout.read(1) and process.wait() != 0:
+            raise UsageError(f"git {words[0]} failed in {repository}; is the repository whole? try: git fsck")
     finally:
         process.kill()
         process.stdout.close()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from fleet.desired.cache import NodeCache
 from fleet.desired.check import check, near
 from fleet.desired.format import Shape, documents
 from fleet.desired.source import Tree
-from fleet.desired.yaml import excerpt, parse
+from fleet.desired.yaml import MAX_PROBLEMS, excerpt, parse
 from fleet.errors import Origin, Problem
 from fleet.model.kind import Kind
 from fleet.model.value import Node
@@ -40,6 +42,10 @@ class Loaded:
     problems: tuple[Problem, ...]
 
 
+class _Enough(Exception):
+    """One file has told enough of what is wrong with it."""
+
+
 @dataclass(slots=True)
 class _Building:
     """A Layer while its files come in."""
@@ -60,16 +66,16 @@ def load(tree: Tree, kinds: Mapping[str, Kind], cache: NodeCache | None = None) 
     yaml_files: dict[str, str] = {}
     for path in tree.entries:
         layer, _, rest = path.partition("/")
-        if rest:
-            sort = _place(path, rest, building.setdefault(layer, _Building()), problems)
-            if sort:
-                yaml_files[path] = sort
+        if not rest:
+            _stray(path, problems)
+        elif sort := _place(path, rest, building.setdefault(layer, _Building()), problems):
+            yaml_files[path] = sort
     for path, node in _nodes(tree, yaml_files, cache, problems):
         _check(path, node, shapes[yaml_files[path]], tree, problems)
         layer, _, rest = path.partition("/")
         _put(building[layer], rest, node)
     layers = {name: Layer(name, b.environment, b.hosts, b.roles, b.overlays, b.files, b.known_hosts)
-              for name, b in sorted(building.items())}  # fmt: skip
+              for name, b in sorted(building.items()) if b != _Building()}  # fmt: skip
     return Loaded(tree, layers, tuple(sorted(set(problems), key=lambda p: (p.origin, p.message))))
 
 
@@ -84,13 +90,25 @@ def _place(path: str, rest: str, layer: _Building, problems: list[Problem]) -> s
         layer.files[name] = path
     elif folder in ("roles", "hosts") and name.endswith(".yaml") and "/" not in name:
         return "role" if folder == "roles" else "overlay"
-    elif not (rest.startswith(".") or rest.endswith(".md")):
+    elif not _aside(rest):
         known = (*TOP_FILES, "roles/NAME.yaml", "hosts/NAME.yaml", "files/PATH")
         hint = near(rest if not name else folder, (*TOP_FILES, *FOLDERS))
         if name.endswith(".yml") or rest.endswith(".yml"):
             hint = "the ending is .yaml"
         problems.append(Problem(Origin(path), "this file has no place here", ", ".join(known), hint))
     return ""
+
+
+def _aside(path: str) -> bool:
+    """What people keep beside their configuration: documentation, and what begins with a dot."""
+    name = path.rpartition("/")[2]
+    return name.startswith(".") or name.endswith(".md")
+
+
+def _stray(path: str, problems: list[Problem]) -> None:
+    if not _aside(path):
+        expected = "a directory per environment, and base"
+        problems.append(Problem(Origin(path), "this file belongs to no environment", expected))
 
 
 def _nodes(
@@ -104,20 +122,27 @@ def _nodes(
     for path, content in tree.read_many([p for p in wanted if p not in found]).items():
         parsed, wrong = parse(path, content)
         problems.extend(wrong)
-        if parsed is not None:
-            found[path] = parsed
-            if cache is not None and not wrong:
-                cache.put(tree.entries[path].blob, parsed)
+        # Empty or broken, it still stands for its role or host: no second complaint that it is missing.
+        found[path] = parsed or Node({}, Origin(path, 1, 1))
+        if cache is not None and not wrong:
+            cache.put(tree.entries[path].blob, found[path])
     return [(path, found[path]) for path in wanted if path in found]
 
 
 def _check(path: str, node: Node, shape: Shape, tree: Tree, problems: list[Problem]) -> None:
     """Against the format; only a file with a problem is read again, for the line to show."""
     noted: list[Problem] = []
-    check(node, shape, noted.append)
+    with suppress(_Enough):
+        check(node, shape, partial(_note, noted))
     if noted:
         lines = tree.read(path).decode().split("\n")
         problems.extend(replace(p, excerpt=excerpt(lines[p.origin.line - 1])) for p in noted)
+
+
+def _note(noted: list[Problem], problem: Problem) -> None:
+    noted.append(problem)
+    if len(noted) >= MAX_PROBLEMS:
+        raise _Enough
 
 
 def _put(layer: _Building, rest: str, node: Node) -> None:

@@ -27,7 +27,7 @@ class Limits:
 
     files: int = 50_000
     file_size: int = 16 * 1024 * 1024
-    total_size: int = 256 * 1024 * 1024
+    total_size: int = 128 * 1024 * 1024
     path_length: int = 1024
 
 
@@ -79,7 +79,11 @@ class Tree:
 def memory_tree(files: Mapping[str, bytes]) -> Tree:
     """A Tree over bytes in memory, for tests and for what is not in Git yet."""
     entries = {path: Entry(path, blob_id(files[path]), len(files[path])) for path in sorted(files)}
-    return Tree("memory", "memory", entries, (), lambda wanted: ((e.path, files[e.path]) for e in wanted))
+    return Tree("memory", "memory", entries, (), _kept(files))
+
+
+def _kept(files: Mapping[str, bytes]) -> Contents:
+    return lambda entries: ((entry.path, files[entry.path]) for entry in entries)
 
 
 def blob_id(content: bytes) -> str:
@@ -110,10 +114,10 @@ def open_working_tree(repository: Path, limits: Limits | None = None) -> Tree:
     words = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ROOT)
     with git.streaming(repository, *words) as (_, output):
         names = sorted({name.removeprefix(ROOT.encode() + b"/") for name in _split(output, bounds)})
-    entries, problems = _collect(_on_disk(root, names, bounds), bounds)
+    contents: dict[str, bytes] = {}
+    entries, problems = _collect(_on_disk(root, names, bounds, contents), bounds)
     label = "working tree (uncommitted)"
-    contents = _Disk(root)
-    return Tree("working-tree", label, entries, problems, contents, repository, prefix, uncommitted=True)
+    return Tree("working-tree", label, entries, problems, _kept(contents), repository, prefix, uncommitted=True)
 
 
 def _prefix(repository: Path) -> str:
@@ -171,6 +175,8 @@ def _listed(records: Iterator[bytes], prefix: str, limits: Limits) -> Iterator[F
             problem = _refused(path, "is a symbolic link", "name the file itself: overlays shadow files by path")
         elif problem is None and kind == b"commit":
             problem = _refused(path, "is a submodule", "copy the files into this repository")
+        elif problem is None and not size.isdigit():
+            problem = Problem(Origin(path), "is missing from Git's object store", hint="try: git fetch, git fsck")
         elif problem is None and int(size) > limits.file_size:
             problem = _too_big(path, int(size), limits)
         if problem is not None:
@@ -179,7 +185,8 @@ def _listed(records: Iterator[bytes], prefix: str, limits: Limits) -> Iterator[F
             yield Entry(path, blob.decode(), int(size)), None
 
 
-def _on_disk(root: Path, names: Collection[bytes], limits: Limits) -> Iterator[Found]:
+def _on_disk(root: Path, names: Collection[bytes], limits: Limits, contents: dict[str, bytes]) -> Iterator[Found]:
+    """Each file is read once: what is parsed is what the blob id was made from, though somebody writes meanwhile."""
     for raw in names:
         path, problem = _path(raw, limits)
         try:
@@ -199,7 +206,9 @@ def _on_disk(root: Path, names: Collection[bytes], limits: Limits) -> Iterator[F
         if problem is not None:
             yield None, problem
             continue
-        content = (root / path).read_bytes()
+        descriptor = os.open(root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            content = contents[path] = file.read(limits.file_size)
         yield Entry(path, blob_id(content), len(content)), None
 
 
@@ -271,16 +280,3 @@ class _Blobs:
                 content = answer.read(entry.size)
                 answer.read(1)
                 yield entry.path, content
-
-
-class _Disk:
-    """Contents from the working tree, never through a symbolic link."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def __call__(self, entries: Collection[Entry]) -> Iterator[tuple[str, bytes]]:
-        for entry in entries:
-            descriptor = os.open(self._root / entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            with os.fdopen(descriptor, "rb") as file:
-                yield entry.path, file.read()

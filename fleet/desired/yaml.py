@@ -7,6 +7,7 @@ variables do their work, and nothing can be a bomb. Only `!append`, `!replace`, 
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,19 +19,23 @@ from fleet.errors import Origin, Problem
 from fleet.model.value import Node
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-VERSION = 1  # of what a file parses to; part of the cache's key
+VERSION = 2  # of what a file parses to; part of the cache's key
 MAX_DEPTH = 40
+MAX_NUMBER = 20
 MAX_NODES = 200_000
+MAX_BYTES = 2 * 1024 * 1024
+MAX_PROBLEMS = 50
 TAGS = ("append", "replace", "remove", "raw")
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _BASED = re.compile(r"0o([0-7]+)\Z|0x([0-9a-fA-F]+)\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+\Z")
+_SAID: dict[type, str] = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "a map"}
 _WORDS: dict[str, Any] = {"": None, "~": None} | dict.fromkeys(("null", "Null", "NULL"))
 _WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
-_WORDS |= {".inf": float("inf"), "-.inf": float("-inf"), ".nan": float("nan")}
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u200b\u202a-\u202e\u2066-\u2069\ufeff]")
+_WORDS |= {".inf": float("inf"), "-.inf": float("-inf")}
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2066-\u2069\ufeff]|\r(?!\n)")
 
 
 class _Stop(Exception):
@@ -50,6 +55,8 @@ class _File:
     def note(self, origin: Origin, message: str, expected: str = "", hint: str = "", *also: Origin) -> None:
         line = self.lines[origin.line - 1] if 0 < origin.line <= len(self.lines) else ""
         self.problems.append(Problem(origin, message, expected, hint, excerpt(line), also))
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise _Stop
 
 
 def excerpt(line: str) -> str:
@@ -60,6 +67,9 @@ def excerpt(line: str) -> str:
 
 def parse(path: str, content: bytes) -> tuple[Node | None, list[Problem]]:
     """One file. None: it is empty, or cannot be read as YAML at all."""
+    if len(content) > MAX_BYTES:
+        said = f"is {len(content):,} bytes long"
+        return None, [Problem(Origin(path), said, f"at most {MAX_BYTES:,} bytes of YAML", "split it into roles")]
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
@@ -134,7 +144,12 @@ def _node(file: _File, event: Any, events: Iterator[Any], depth: int) -> Node:
             return Node(None, origin)
     tag = _tag(file, event.tag, origin)
     if isinstance(event, yaml.ScalarEvent):
-        return Node(_scalar(file, event, origin), origin, tag=tag)
+        value = _scalar(file, event, origin)
+        if tag == "remove" and value is not None:
+            file.note(origin, "`!remove` takes no value", "nothing after it")
+        return Node(value, origin, tag=tag)
+    if tag in ("remove", "raw"):
+        file.note(origin, f"`!{tag}` before a map or a list", "text after it" if tag == "raw" else "nothing after it")
     if isinstance(event, yaml.SequenceStartEvent):
         items = []
         while not isinstance(item := next(events), yaml.SequenceEndEvent):
@@ -149,8 +164,10 @@ def _mapping(file: _File, events: Iterator[Any], depth: int) -> dict[str, Node]:
         key = _node(file, event, events, depth + 1)
         node = _node(file, next(events), events, depth + 1)
         node.key = key.origin
+        if key.tag:
+            file.note(key.origin, "a tag before a key", "the tag before the value, after the colon")
         if not isinstance(key.value, str):
-            said = "null" if key.value is None else type(key.value).__name__
+            said = _SAID.get(type(key.value), "null")
             file.note(key.origin, f"a key must be a string, this one is {said}", "", "put it in quotes")
         elif key.value == "<<":
             file.note(key.origin, "merge keys (<<) are not part of the format", "", "use a layer, or a variable")
@@ -163,10 +180,11 @@ def _mapping(file: _File, events: Iterator[Any], depth: int) -> dict[str, Node]:
 
 
 def _tag(file: _File, tag: str | None, origin: Origin) -> str:
-    if tag is None or tag == "!":
+    if tag is None:
         return ""
+    tag = tag.replace("tag:yaml.org,2002:", "!!")
     name = tag.removeprefix("!")
-    if name in TAGS:
+    if name in TAGS and tag != name:
         return name
     near = difflib.get_close_matches(name, TAGS, 1)
     file.note(
@@ -185,11 +203,18 @@ def _scalar(file: _File, event: Any, origin: Origin) -> Any:
         return text
     if text in _WORDS:
         return _WORDS[text]
+    if len(text) > MAX_NUMBER and (_INT.match(text) or _BASED.match(text) or _FLOAT.match(text)):
+        file.note(origin, f"a number of more than {MAX_NUMBER} characters", "", "put it in quotes if it is text")
+        return text
     if _INT.match(text):
-        return int(text) if len(text) < 20 else text
+        return int(text)
     if _LEADING_ZERO.match(text):
         file.note(origin, f"{text} has a leading zero, so it may be text or an octal number", "", f'write "{text}"')
         return text
     if based := _BASED.match(text):
         return int(based[1], 8) if based[1] else int(based[2], 16)
-    return float(text) if _FLOAT.match(text) else text
+    if not _FLOAT.match(text):
+        return text
+    if math.isinf(number := float(text)):
+        file.note(origin, f"{text} is too great a number", "", "write .inf if it has no bound")
+    return number
