@@ -13,11 +13,12 @@ from fleet.desired.connection import bastions, merged_connection, target
 from fleet.desired.format import Shape
 from fleet.desired.graph import Part, arrange
 from fleet.desired.inventory import Entry, Merged, children, member, merged, prepared
+from fleet.desired.jinja import FactsNeeded
 from fleet.desired.load import Layer
 from fleet.desired.roles import Assignment, Bundle, assignments, bundle, host_bundle, overlaid, undefined, word
 from fleet.desired.scope import RESERVED, Surroundings, Variables, View, Wrong
 from fleet.desired.source import Tree
-from fleet.desired.template import Engine, FactsNeeded
+from fleet.desired.template import Engine
 from fleet.errors import Origin, Problem
 from fleet.model.host import Drift, Graph, HostSpec, Resource, Target
 from fleet.model.kind import Kind

@@ -1,4 +1,4 @@
-"""What a change of the repository asks of which hosts: two Fleets in, groups of hosts with the same change out. Pure."""
+"""What a change of the repository asks of which hosts: two Fleets in, groups of hosts with equal changes out."""
 
 from __future__ import annotations
 

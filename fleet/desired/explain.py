@@ -12,8 +12,8 @@ from typing import Any
 from fleet.desired.assemble import HostDetail
 from fleet.desired.check import near
 from fleet.desired.compile import Fleet
+from fleet.desired.jinja import Passing
 from fleet.desired.scope import RESERVED, View, templated
-from fleet.desired.template import Passing
 from fleet.errors import Origin, UsageError
 from fleet.model.host import HostSpec, Resource
 from fleet.model.value import Node
@@ -81,13 +81,13 @@ def leaves(node: Node, prefix: str = "") -> Iterator[tuple[str, Node]]:
 
 def _explained(name: str, node: Node, view: View, seen: tuple[str, ...]) -> Explained:
     lines = tuple(Said(one.plain(), one.origin, one.layer, one is node) for one in node.chain())
-    texts = list(texts(node))
+    rendered = list(texts(node))
     file = ""
     if name in ("template", "source") and isinstance(node.value, str) and not seen:
         file, content = _file(view, node)
         if name == "template":
-            texts.append(content)
-    names = sorted({word for text in texts for word in view.around.engine.reads(text)} - {*RESERVED, *seen})
+            rendered.append(content)
+    names = sorted({word for text in rendered for word in view.around.engine.reads(text)} - {*RESERVED, *seen})
     uses = []
     for word in names:
         inner = view.variables.node(word)

@@ -11,8 +11,9 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from fleet.desired.jinja import FactsNeeded, Fields, Function, Passing, TemplateFailure, has_template
 from fleet.desired.merge import merge, settle
-from fleet.desired.template import Engine, FactsNeeded, Fields, Function, Passing, TemplateFailure, has_template
+from fleet.desired.template import Engine
 from fleet.errors import Origin, Problem
 from fleet.model.value import Node
 

@@ -1,348 +1,38 @@
-"""Jinja2 for people's strings and files: strict, typed and bounded. Text and a way to look names up in, values out.
+"""People's strings and files, rendered: strict and typed. Text and a way to look names up in, values out.
 
-Nothing but what is listed here can be called or reached: no attribute of a Python object, no loop, string or number
-without a bound. A mistake in a template is a `TemplateFailure` with its line, whatever Python thought of it.
+A mistake in a template is a `TemplateFailure` with its line, whatever Python thought of it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from functools import wraps
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, nodes
+from jinja2 import TemplateError, meta
 from jinja2.environment import Template
 from jinja2.exceptions import TemplateSyntaxError, UndefinedError
-from jinja2.runtime import Context, LoopContext, Undefined
-from jinja2.sandbox import SandboxedEnvironment
-from jinja2.utils import missing, pass_context
-from jinja2.visitor import NodeTransformer
+from jinja2.runtime import Undefined
 
 from fleet.desired.check import near
+from fleet.desired.jinja import (
+    Names,
+    Passing,
+    ScopedContext,
+    TemplateFailure,
+    environment,
+    made,
+    weigh,
+)
 
-SIZE = 4_000_000  # characters and elements that one value may have, counted wherever they are reached
-ELEMENT = 16  # what one element of a list or map weighs beside its value
-STEPS = 200_000  # turns of all loops of one rendering
-BITS = 4096  # of a number
-_MARK = re.compile(r"\{[{%#]")
 _UNDEFINED = re.compile(r"`([^`]+)` is not defined")
-_LOOP = frozenset({"index", "index0", "revindex", "revindex0", "first", "last", "length", "previtem", "nextitem"})
-_METHODS: dict[type, frozenset[str]] = {
-    str: frozenset({"upper", "lower", "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "startswith",
-                    "endswith", "removeprefix", "removesuffix", "isdigit", "title", "capitalize"}),
-    dict: frozenset({"items", "keys", "values", "get"}),
-}  # fmt: skip
-_FILTERS = (
-    "abs", "capitalize", "count", "default", "d", "dictsort", "first", "float", "groupby", "int", "items", "join",
-    "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "reverse", "round", "select",
-    "selectattr", "sort", "string", "sum", "title", "trim", "unique", "upper",
-)  # fmt: skip
-_REFUSED = (nodes.Macro, nodes.CallBlock, nodes.Import, nodes.FromImport, nodes.Include, nodes.Extends, nodes.Block)
-
-
-class TemplateFailure(Exception):
-    """A template that cannot be rendered. line: from 1 within the text."""
-
-    def __init__(self, message: str, line: int = 1, hint: str = "", expected: str = "") -> None:
-        super().__init__(message)
-        self.message, self.line, self.hint, self.expected = message, line, hint, expected
-
-
-class Passing(Exception):
-    """What a name's lookup raises and a template must not turn into a mistake of its own."""
-
-
-class FactsNeeded(Passing):
-    """`facts` was read and the host has not been asked yet."""
-
-
-class Names(Protocol):
-    """Where names are looked up. `value` raises KeyError for one that is not there."""
-
-    def value(self, name: str) -> Any: ...
-
-    def names(self) -> Iterable[str]: ...
-
-
-class Fields:
-    """An object of ours in templates (`host`, `env`): these fields, looked up one by one, and nothing else."""
-
-    __slots__ = ("_read", "fields")
-
-    def __init__(self, fields: tuple[str, ...], read: Callable[[str], Any]) -> None:
-        self.fields, self._read = fields, read
-
-    def read(self, field: str) -> Any:
-        return self._read(field)
-
-
-class Function:
-    """A function of ours: all that can be called."""
-
-    __slots__ = ("call",)
-
-    def __init__(self, call: Callable[..., Any]) -> None:
-        self.call = call
-
-
-def has_template(text: str) -> bool:
-    """Whether a string has anything to render."""
-    return "{" in text and _MARK.search(text) is not None
-
-
-def weigh(value: Any, budget: int = SIZE) -> int:
-    """What is left of `budget` after counting the value and all that is reached from it. Raises when it is too big."""
-    if isinstance(value, str | bytes):
-        budget -= len(value)
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            budget = weigh(inner, weigh(key, budget - ELEMENT))
-    elif isinstance(value, list | tuple | set):
-        for inner in value:
-            budget = weigh(inner, budget - ELEMENT)
-    elif isinstance(value, int) and value.bit_length() > BITS:
-        raise TemplateFailure("a number in this template grows too long", expected=f"at most {BITS} bits")
-    if budget < 0:
-        raise TemplateFailure("a value in this template grows too big", expected=f"at most {SIZE:,} characters")
-    return budget
-
-
-class _Missing(StrictUndefined):
-    @property
-    def _undefined_message(self) -> str:
-        name = str(self._undefined_name)
-        if self._undefined_obj is missing:
-            return f"`{name}` is not defined"
-        known: Iterable[str] = ()
-        if isinstance(self._undefined_obj, dict):
-            known = map(str, self._undefined_obj)
-        elif isinstance(self._undefined_obj, Fields):
-            known = self._undefined_obj.fields
-        hint = near(name, known)
-        return f"there is no `{name}` in it" + (f"; {hint}" if hint else "")
-
-
-class _Context(Context):
-    """Names come from the scope one by one, so that what a template reads is known exactly."""
-
-    scope: Names
-    steps = STEPS
-    size = SIZE
-
-    def resolve_or_missing(self, key: str) -> Any:
-        if key in self.vars:
-            return self.vars[key]
-        try:
-            return self.scope.value(key)
-        except KeyError:
-            return self.environment.globals.get(key, missing)
-
-
-class _Bounded(NodeTransformer):
-    """Loops count their turns, joined strings and literals are weighed, and the statements we have no use for go."""
-
-    def generic_visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> nodes.Node:
-        if isinstance(node, _REFUSED):
-            name = {"CallBlock": "call", "FromImport": "from"}.get(type(node).__name__, type(node).__name__.lower())
-            raise TemplateSyntaxError(f"`{{% {name} %}}` is not available here", node.lineno)
-        super().generic_visit(node, *args, **kwargs)
-        if isinstance(node, nodes.For):
-            if node.recursive:
-                raise TemplateSyntaxError("recursive loops are not available here", node.lineno)
-            node.iter = _filter(node.iter, "_turns")
-        elif isinstance(node, nodes.Concat):
-            return _filter(nodes.List(node.nodes, lineno=node.lineno), "_concat")
-        elif isinstance(node, nodes.List | nodes.Dict) or (isinstance(node, nodes.Tuple) and node.ctx == "load"):
-            return _filter(node, "_weighed")
-        return node
-
-
-def _filter(node: Any, name: str) -> nodes.Filter:
-    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
-
-
-class _Environment(SandboxedEnvironment):
-    """Reaching and calling, both by list of what is allowed."""
-
-    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
-    context_class = _Context
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        return self.getitem(obj, attribute)
-
-    def getitem(self, obj: Any, argument: Any) -> Any:
-        if isinstance(obj, Fields):
-            if argument in obj.fields:
-                with suppress(KeyError):
-                    return obj.read(argument)
-            return self.undefined(obj=obj, name=argument)
-        if isinstance(obj, dict | list | tuple | str):
-            try:
-                return obj[argument]
-            except (LookupError, TypeError):
-                if argument in _METHODS.get(type(obj), ()):
-                    return Function(_guard(getattr(obj, argument)))
-        elif isinstance(obj, LoopContext) and argument in _LOOP:
-            return getattr(obj, argument)
-        elif isinstance(obj, Undefined):
-            return obj[argument]
-        return self.undefined(obj=obj, name=argument)
-
-    def call(self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(__obj, Undefined):
-            return __obj()
-        if not isinstance(__obj, Function):
-            raise TemplateFailure("only the functions of fleet can be called", expected="hosts(...), range(...)")
-        kwargs.pop("_loop_vars", None), kwargs.pop("_block_vars", None)
-        weigh([args, kwargs])
-        return __obj.call(*args, **kwargs)
-
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        if operator == "%" and not isinstance(left, int | float):
-            raise TypeError("`%` is for numbers; join text with `~`")
-        if operator == "*":
-            _product(left, right)
-        elif operator == "**":
-            if not isinstance(right, int) or abs(right) * max(_bits(left), 1) > BITS:
-                raise TemplateFailure("a number in this template grows too long", expected=f"at most {BITS} bits")
-        elif operator == "+":
-            weigh([left, right])
-        return self.binop_table[operator](left, right)
-
-    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        tree = super()._parse(source, name, filename)
-        tree = _Bounded().visit(tree)
-        body = tree.body
-        # One whole expression keeps its type: it is assigned instead of printed.
-        if name == "value" and len(body) == 1 and isinstance(body[0], nodes.Output) and len(body[0].nodes) == 1:
-            inner = body[0].nodes[0]
-            if not isinstance(inner, nodes.TemplateData):
-                body[0] = nodes.Assign(nodes.Name("whole", "store", lineno=1), inner, lineno=inner.lineno)
-        return tree
-
-
-def _bits(value: Any) -> int:
-    return value.bit_length() if isinstance(value, int) else 64
-
-
-def _product(left: Any, right: Any) -> None:
-    for one, many in ((left, right), (right, left)):
-        if isinstance(one, str | list | tuple) and isinstance(many, int):
-            if (SIZE - weigh(one) + 1) * max(many, 0) > SIZE:
-                raise TemplateFailure("a value in this template grows too big", expected=f"at most {SIZE:,} characters")
-            return
-    if _bits(left) + _bits(right) > BITS:
-        raise TemplateFailure("a number in this template grows too long", expected=f"at most {BITS} bits")
-
-
-def _guard(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Arguments are weighed first, and what would come lazily is made now, while somebody counts."""
-
-    @wraps(call)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        given = [_made(value) if isinstance(value, Iterator) else value for value in args]
-        for value in (*given, *kwargs.values()):
-            weigh(value)
-        return call(*given, **kwargs)
-
-    return guarded
-
-
-def _made(values: Iterator[Any]) -> list[Any]:
-    budget, made = SIZE, list[Any]()
-    for value in values:
-        budget = weigh(value, budget - ELEMENT)
-        made.append(value)
-    return made
-
-
-@pass_context
-def _turns(context: _Context, values: Any) -> Any:
-    if isinstance(values, Undefined):
-        return values
-    made = _made(values) if isinstance(values, Iterator) else values
-    context.steps -= len(made)
-    if context.steps < 0:
-        raise TemplateFailure("the loops of this template run too long", expected=f"at most {STEPS:,} turns")
-    return made
-
-
-@pass_context
-def _printed(context: _Context, value: Any) -> Any:
-    if isinstance(value, Undefined):
-        return value
-    if isinstance(value, Fields | Function | LoopContext):
-        raise TypeError("this is not a value; name one of its fields")
-    context.size = weigh(value, context.size)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value
-
-
-def _concat(parts: list[Any]) -> str:
-    return "".join(_text(part) for part in parts)
-
-
-def _text(value: Any) -> str:
-    weigh(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _weighed(value: Any) -> Any:
-    weigh(value)
-    return value
-
-
-def _range(*bounds: int) -> list[int]:
-    numbers = range(*bounds)
-    if len(numbers) > STEPS:
-        raise TemplateFailure("this range is too long", expected=f"at most {STEPS:,} numbers")
-    return list(numbers)
-
-
-def _replace(text: str, old: str, new: str) -> str:
-    if not old or len(text) + str(text).count(old) * len(new) > SIZE:
-        raise TemplateFailure("a value in this template grows too big", expected=f"at most {SIZE:,} characters")
-    return str(text).replace(old, new)
-
-
-def _indent(text: str, width: int = 4, first: bool = False) -> str:
-    lines = str(text).split("\n")
-    if len(text) + len(lines) * max(width, 0) > SIZE:
-        raise TemplateFailure("a value in this template grows too big", expected=f"at most {SIZE:,} characters")
-    pad = " " * width
-    return "\n".join(pad + line if line and (first or i) else line for i, line in enumerate(lines))
 
 
 class Engine:
     """Compiles each text once. Holds nothing of any host."""
 
     def __init__(self) -> None:
-        env = _Environment(
-            undefined=_Missing,
-            optimized=False,  # constants too are worked out where somebody counts
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-            finalize=_printed,
-            cache_size=0,
-        )
-        env.filters = {name: _guard(env.filters[name]) for name in _FILTERS}
-        own: dict[str, Callable[..., Any]] = {
-            "replace": _replace,
-            "indent": _indent,
-            "_concat": _concat,
-            "_weighed": _weighed,
-            "_turns": _turns,
-        }
-        env.filters |= {name: _guard(call) for name, call in own.items()}
-        env.filters["tojson"] = _guard(_json)
-        env.globals = {"range": Function(_range)}
-        self._env = env
+        self._env = environment()
         self._compiled: dict[tuple[str, str], Template] = {}
 
     def value(self, text: str, names: Names) -> Any:
@@ -355,8 +45,6 @@ class Engine:
 
     def reads(self, text: str) -> frozenset[str]:
         """Names that a text refers to. Empty when it cannot be parsed."""
-        from jinja2 import meta  # noqa: PLC0415 - only explain and impact ask
-
         try:
             return frozenset(meta.find_undeclared_variables(self._env.parse(text)))
         except TemplateError:
@@ -366,7 +54,7 @@ class Engine:
         template: Template | None = None
         try:
             template = self._template(name, text)
-            context = _Context(self._env, {}, name, template.blocks)
+            context = ScopedContext(self._env, {}, name, template.blocks)
             context.scope = names
             printed = "".join(template.root_render_func(context))
             return plain(context.vars["whole"]) if "whole" in context.vars and name == "value" else printed
@@ -397,12 +85,6 @@ class Engine:
         return found
 
 
-def _json(value: Any) -> str:
-    import json  # noqa: PLC0415
-
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
 def _line(error: BaseException, template: Template | None, name: str) -> int:
     """The template's line that was being rendered."""
     trace, line = error.__traceback__, 1
@@ -418,7 +100,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Undefined):
         str(value)
     if isinstance(value, Iterator):
-        value = _made(value)
+        value = made(value)
     weigh(value)
     return _plain(value)
 
