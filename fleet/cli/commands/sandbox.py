@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fleet.cli.answer import Answer
+from fleet.cli.options import command as fleet_command
 from fleet.cli.options import group
+from fleet.cli.printable import one_line
+from fleet.cli.words import count
+from fleet.errors import UsageError
+
+if TYPE_CHECKING:
+    from fleet.sandbox import Sandbox, SandboxHost
+
+directory_option = click.option(
+    "--directory", type=click.Path(path_type=Path), help="Where they live (default: sandbox/ beside the record)."
+)
 
 
 @group(
@@ -13,5 +32,100 @@ from fleet.cli.options import group
         ("fleet sandbox down", "all of them gone, and nothing left"),
     ),
 )
-def command() -> None:
+@click.pass_context
+def command(context: click.Context) -> Answer | None:
     """Throw-away hosts on this machine, to try things on."""
+    if context.invoked_subcommand is None:
+        raise UsageError("say what to do: fleet sandbox up, list, ssh HOST or down")
+    return None
+
+
+@fleet_command(
+    "up",
+    examples=(
+        ("fleet sandbox up --hosts 5", "web-1 to web-5"),
+        ("fleet sandbox up --hosts 2 --systemd", "with a real systemd as process 1, to manage services"),
+    ),
+)
+@click.option("--hosts", "number", type=click.IntRange(1, 2000), default=3, show_default=True, help="How many.")
+@click.option("--name", default="web", show_default=True, help="They are called NAME-1, NAME-2, …")
+@click.option("-e", "--env", "environment", default="sandbox", show_default=True, help="The environment they are of.")
+@click.option("--systemd", is_flag=True, help="Run systemd as process 1 (needs root).")
+@directory_option
+def up(number: int, name: str, environment: str, systemd: bool, directory: Path | None) -> Answer:
+    """Start hosts. Those that run already stay as they are."""
+    from fleet.sandbox import HostRequest
+
+    sandbox = _sandbox(directory)
+    wanted = [HostRequest(f"{name}-{i}", environment) for i in range(1, number + 1)]
+    started = sandbox.up(wanted, "systemd" if systemd else "plain")
+    files = {"key": sandbox.key_file, "known_hosts": sandbox.directory / "known_hosts"}
+    files["ssh_config"] = sandbox.directory / "ssh_config"
+    lines = [f"started {count(len(started), 'host')}; {len(sandbox.hosts):,} are there", table(sandbox.hosts)]
+    lines += [f"{label:<12}{one_line(str(path))}" for label, path in files.items()]
+    document = {"started": len(started), "hosts": documents(sandbox.hosts), **{k: str(v) for k, v in files.items()}}
+    return Answer("\n".join(lines), document)
+
+
+@fleet_command("down", examples=(("fleet sandbox down", "ends them all, also those of a run that crashed"),))
+@directory_option
+def down(directory: Path | None) -> Answer:
+    """End all hosts and remove everything of them. Safe to repeat."""
+    ended = _sandbox(directory).down()
+    return Answer(f"{count(ended, 'host')} gone, nothing left", {"ended": ended})
+
+
+@fleet_command("list", examples=(("fleet sandbox list", "names, addresses, and whether they still run"),))
+@directory_option
+def listing(directory: Path | None) -> Answer:
+    """List hosts."""
+    hosts = _sandbox(directory).hosts
+    return Answer(table(hosts) if hosts else "none; `fleet sandbox up` starts some", {"hosts": documents(hosts)})
+
+
+@fleet_command(
+    "ssh",
+    examples=(("fleet sandbox ssh web-1", "a shell"), ("fleet sandbox ssh web-1 cat /etc/motd", "one command")),
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument("host")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@directory_option
+def ssh(host: str, words: tuple[str, ...], directory: Path | None) -> Answer:
+    """Log in to a host, or run a command on it. ssh takes the place of this process, its exit code too."""
+    sandbox = _sandbox(directory)
+    call = [*sandbox.ssh_words(sandbox.find(host)), *words]
+    os.execvp(call[0], call)  # noqa: S606 - the words are ours and the caller's own; no shell reads them
+
+
+for one in (up, down, listing, ssh):
+    command.add_command(one)
+
+
+def table(hosts: Sequence[SandboxHost]) -> str:
+    """One line a host; pure but for whether it runs."""
+    rows = [(one_line(f"{h.environment}/{h.name}"), f"{h.address}:{h.port}", h.flavour, h.running) for h in hosts]
+    wide = max((len(row[0]) for row in rows), default=0)
+    return "\n".join(f"{n:<{wide}}  {at:<20}  {flavour}{'' if up else '  (ended)'}" for n, at, flavour, up in rows)
+
+
+def documents(hosts: Sequence[SandboxHost]) -> list[dict[str, Any]]:
+    return [
+        {
+            "host": h.name,
+            "environment": h.environment,
+            "address": h.address,
+            "port": h.port,
+            "flavour": h.flavour,
+            "running": h.running,
+            "known_hosts_line": h.known_hosts_line,
+        }
+        for h in hosts
+    ]
+
+
+def _sandbox(directory: Path | None) -> Sandbox:
+    from fleet.sandbox import Sandbox
+    from fleet.settings import Settings
+
+    return Sandbox(directory or Settings().state_dir / "sandbox")
