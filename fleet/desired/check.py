@@ -12,6 +12,7 @@ from fleet.model.value import Node
 
 _SAID = {dict: "a map", list: "a list", bool: "true or false", int: "a number", float: "a number", str: "text"}
 _MEANT = {"map": "a map", "list": "a list", "text": "text", "flag": "true or false", "number": "a number"}
+_SUCH = _MEANT | {"map": "a map, such as `NAME: {KEY: VALUE}`", "list": "a list, such as `[FIRST, SECOND]`"}
 
 Note = Callable[[Problem], None]
 
@@ -40,7 +41,7 @@ def check(node: Node, shape: Shape, note: Note) -> None:
     if node.tag == "append" and shape.type not in ("list", "map"):
         note(Problem(node.origin, "`!append` where there is no list", "a list"))
     elif not _fits(node, shape):
-        note(Problem(node.origin, f"{said(node.value)} where {_MEANT[shape.type]} is meant", _MEANT[shape.type]))
+        note(Problem(node.origin, f"{said(node.value)} where {_MEANT[shape.type]} is meant", _SUCH[shape.type]))
     elif shape.choices and node.value not in shape.choices and not _template(node):
         choices = " | ".join(shape.choices)
         note(

@@ -95,7 +95,7 @@ def resources(kinds: Mapping[str, Kind]) -> Shape:
 
 def _kind(kind: Kind) -> Shape:
     properties = kind.Spec.model_json_schema(ref_template=f"#/$defs/{kind.name}.{{model}}").get("properties", {})
-    attributes = {name: _attribute(properties.get(name, {})) for name in kind.Spec.model_fields}
+    attributes = {name: _attribute(about) for name, about in properties.items()}
     attributes |= GENERAL | REACTIONS.get(kind.name, {})
     return Shape("map", kind.doc, each=Shape("map", kind.doc, attributes, noun="attribute"), noun=kind.name)
 

@@ -31,6 +31,13 @@ _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _BASED = re.compile(r"0o([0-7]+)\Z|0x([0-9a-fA-F]+)\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+\Z")
+_ADVICE = {
+    "cannot start any token": "put the value in quotes",
+    "mapping values are not allowed": "put the value in quotes if the colon belongs to it",
+    "did not find expected ',' or": "close the bracket, or put the value in quotes if the bracket belongs to it",
+    "unexpected end of stream": "close the quote",
+    "did not find expected key": "keys of one map stand in the same column",
+}
 _SAID: dict[type, str] = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "a map"}
 _WORDS: dict[str, Any] = {"": None, "~": None} | dict.fromkeys(("null", "Null", "NULL"))
 _WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
@@ -100,18 +107,25 @@ def _events(file: _File, text: str) -> Iterator[Any]:
     try:
         yield from yaml.parse(text, Loader=Loader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        origin = file.origin(mark) if mark is not None else Origin(file.path)
-        what = error.problem or "cannot be read as YAML"
-        line = file.lines[origin.line - 1] if 0 < origin.line <= len(file.lines) else ""
-        if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in what:
-            file.note(origin, "a tab is used for indentation", "spaces", "replace the tab with two spaces")
-        else:
-            file.note(origin, f"not YAML: {what}" + (f" ({error.context})" if error.context else ""))
+        _not_yaml(file, error)
         raise _Stop from error
     except yaml.YAMLError as error:
         file.note(Origin(file.path), f"not YAML: {str(error).splitlines()[0]}")
         raise _Stop from error
+
+
+def _not_yaml(file: _File, error: yaml.MarkedYAMLError) -> None:
+    """The parser's complaint, where the eye should go: at what was opened rather than at the end of the file."""
+    context, what = error.context or "", error.problem or "cannot be read as YAML"
+    opened = "quoted scalar" in context or "flow" in context
+    mark = error.context_mark if opened and error.context_mark is not None else error.problem_mark
+    origin = file.origin(mark) if mark is not None else Origin(file.path)
+    line = file.lines[origin.line - 1] if 0 < origin.line <= len(file.lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in what:
+        file.note(origin, "a tab is used for indentation", "spaces", "replace the tab with two spaces")
+    else:
+        hint = next((hint for words, hint in _ADVICE.items() if words in what), "")
+        file.note(origin, f"not YAML: {what}" + (f" ({context})" if context else ""), "", hint)
 
 
 def _document(file: _File, events: Iterator[Any]) -> Node | None:
@@ -167,8 +181,10 @@ def _mapping(file: _File, events: Iterator[Any], depth: int) -> dict[str, Node]:
         if key.tag:
             file.note(key.origin, "a tag before a key", "the tag before the value, after the colon")
         if not isinstance(key.value, str):
-            said = _SAID.get(type(key.value), "null")
-            file.note(key.origin, f"a key must be a string, this one is {said}", "", "put it in quotes")
+            said = _SAID.get(type(key.value), "nothing")
+            braces = isinstance(key.value, dict)
+            hint = "put a template in quotes, from its first brace to its last" if braces else "put it in quotes"
+            file.note(key.origin, f"a key must be a string, this one is {said}", "", hint)
         elif key.value == "<<":
             file.note(key.origin, "merge keys (<<) are not part of the format", "", "use a layer, or a variable")
         elif key.value in members:
