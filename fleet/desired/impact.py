@@ -70,7 +70,7 @@ def impact(fleet: Fleet, file: str, line: int | None = None) -> tuple[Reached, .
 def _resources(place: _Place, environment: EnvironmentSpec, detail: HostDetail, peers: bool) -> Iterator[str]:
     entry = detail.entry
     assigned = children(member(environment.settings, "roles"))
-    whole = place.at(entry.node) or place.within(member(entry.node, "labels"))
+    whole = place.at(entry.node) or place.at(Node(None, entry.origin)) or place.within(member(entry.node, "labels"))
     views: dict[str, View] = {}
     for built in detail.built:
         role = built.resource.role

@@ -209,8 +209,7 @@ class _Environment(SandboxedEnvironment):
         return self.binop_table[operator](left, right)
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        tree = super()._parse(source, name, filename)
-        tree = _Bounded().visit(tree)
+        tree: nodes.Template = _Bounded().visit(super()._parse(source, name, filename))
         body = tree.body
         # One whole expression keeps its type: it is assigned instead of printed.
         if name == "value" and len(body) == 1 and isinstance(body[0], nodes.Output) and len(body[0].nodes) == 1:
