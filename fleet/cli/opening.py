@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fleet.app import App
     from fleet.cli.options import Invocation
     from fleet.desired.compile import Fleet
+    from fleet.desired.source import Tree
     from fleet.history import History
     from fleet.model.host import HostSpec
     from fleet.settings import Settings
@@ -61,6 +62,14 @@ def open_fleet(invocation: Invocation) -> tuple[App, Fleet]:
     """The App and what the chosen revision says. Raises ConfigError with all problems."""
     app = open_app(invocation)
     return app, app.compile(invocation.revision, invocation.working_tree)
+
+
+def open_tree(app: App, invocation: Invocation) -> Tree:
+    """The files of the chosen revision."""
+    from fleet.desired.source import open_revision, open_working_tree
+
+    repository = app.settings.repository
+    return open_working_tree(repository) if invocation.working_tree else open_revision(repository, invocation.revision)
 
 
 def said_of(fleet: Fleet) -> str:

@@ -26,10 +26,11 @@ DIFF_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """How much to say. lines: of a diff, per change; width: columns."""
+    """How much to say. lines: of a diff, per change; width: columns; old: what a diff calls the old side."""
 
     lines: int = 40
     width: int = 80
+    old: str = "on the host"
 
 
 def change_lines(change: Change, plan: Plan, detail: Detail) -> list[str]:
@@ -81,7 +82,7 @@ def content_lines(change: Change, detail: Detail) -> Iterator[str]:
 
 def unified(old: str, new: str, detail: Detail) -> Iterator[str]:
     """A unified diff with three lines of context, styled, each line printable and cut to what a screen can hold."""
-    lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), "on the host", "after", lineterm=""))
+    lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), detail.old, "after", lineterm=""))
     if not lines and old != new:
         lines = ["  only the line endings differ, or the last line's end"]
     elif not old:
