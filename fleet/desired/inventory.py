@@ -77,13 +77,15 @@ def environments(layers: Mapping[str, Layer]) -> tuple[str, ...]:
 
 
 def merged(name: str, layers: tuple[Layer, ...], shapes: Mapping[str, Shape], problems: list[Problem]) -> Merged:
-    """Settings, hosts and files of one environment."""
+    """Settings, hosts and files of one environment. Settings and files come from all its layers; hosts and what is said
+    of one host only from its own directory: a host belongs to one environment, whoever extends it.
+    """
     settings = _merge([prepared(one.environment, one.name, shapes["environment"]) for one in layers], problems)
     result = Merged(name, layers, settings or Node({}, Origin(f"{name}/environment.yaml")))
     for layer in layers:
         result.files.update(layer.files)
     each = shapes["hosts"].keys["hosts"]
-    hosts = _merge([prepared(one.hosts, one.name, each) for one in layers], problems)
+    hosts = _merge([prepared(layers[-1].hosts, name, each)], problems)
     for pattern, node in (children(hosts) if hosts is not None else {}).items():
         _enter(pattern, node, result.hosts, problems)
     _overlay(result, shapes["overlay"], problems)
@@ -116,33 +118,20 @@ def _enter(pattern: str, node: Node, hosts: dict[str, Entry], problems: list[Pro
 
 def _overlay(environment: Merged, shape: Shape, problems: list[Problem]) -> None:
     own = environment.layers[-1]
-    names = sorted({name for layer in environment.layers for name in layer.overlays})
-    for name in names:
+    for name in sorted(own.overlays):
         entry = environment.hosts.get(name)
         if entry is None:
-            if name in own.overlays:
-                origin = Origin(f"{own.name}/hosts/{name}.yaml")
-                message = f"there is no host `{name}` in {environment.name}"
-                hint = near(name, environment.hosts)
-                problems.append(Problem(origin, message, "a host of hosts.yaml", hint))
+            origin = Origin(f"{own.name}/hosts/{name}.yaml")
+            message = f"there is no host `{name}` in {environment.name}"
+            hint = near(name, environment.hosts)
+            problems.append(Problem(origin, message, "a host of hosts.yaml", hint))
             continue
-        said = [prepared(one.overlays.get(name), one.name, shape) for one in environment.layers]
-        overlay = _joined(said, problems)
+        overlay = prepared(own.overlays[name], own.name, shape)
         if overlay is not None:
             keep = {key: node for key, node in children(overlay).items() if key not in ("resources", "drift")}
             mine = replace(overlay, value=keep)
             node = merge_all([entry.node, mine], problems) or entry.node
             environment.hosts[name] = replace(entry, node=node, overlay=overlay)
-
-
-def _joined(nodes: Collection[Node | None], problems: list[Problem]) -> Node | None:
-    """Overlays over each other; tags are kept for what they go over later."""
-    from fleet.desired.merge import merge  # noqa: PLC0415
-
-    found: Node | None = None
-    for node in nodes:
-        found = merge(found, node, problems)
-    return found
 
 
 def prepared(node: Node | None, layer: str, shape: Shape) -> Node | None:
