@@ -1,0 +1,83 @@
+"""One look at users and groups for both kinds: getent where it is, /etc/passwd and /etc/group where it is not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fleet.model.step import Outcome, Script
+
+# Only lines of the asked names leave the host; every group's line does, since a user may be in any.
+TEXT = r"""
+passwd=; for a do case $a in u:*) passwd="$passwd ${a#u:}" ;; esac; done
+if command -v getent >/dev/null 2>&1; then
+  [ -z "$passwd" ] || getent passwd $passwd
+  printf 'GROUPS\n'; getent group
+else
+  while IFS= read -r l; do case " $passwd " in *" ${l%%:*} "*) printf '%s\n' "$l" ;; esac; done </etc/passwd
+  printf 'GROUPS\n'; while IFS= read -r l; do printf '%s\n' "$l"; done </etc/group
+fi
+"""
+
+_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,30}\$?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A line of passwd(5)."""
+
+    line: str
+    uid: int
+    gid: int
+    comment: str
+    home: str
+    shell: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A line of group(5)."""
+
+    line: str
+    gid: int
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Users that were asked for, and all groups, by name."""
+
+    users: dict[str, User]
+    groups: dict[str, Group]
+
+    def group_name(self, gid: int) -> str:
+        return next((name for name, group in self.groups.items() if group.gid == gid), str(gid))
+
+
+def probe(users: Iterable[str]) -> Script:
+    return Script(TEXT, tuple(f"u:{name}" for name in users))
+
+
+def read(outcome: Outcome) -> Accounts:
+    """Raises ValueError when the answer was cut short."""
+    passwd, mark, group = outcome.output.decode(errors="surrogateescape").partition("GROUPS\n")
+    if not mark:
+        raise ValueError("the look at accounts was cut short")
+    users: dict[str, User] = {}
+    for line in passwd.splitlines():
+        words = line.split(":")
+        if len(words) == 7:
+            users.setdefault(words[0], User(line, int(words[2]), int(words[3]), words[4], words[5], words[6]))
+    groups: dict[str, Group] = {}
+    for line in group.splitlines():
+        words = line.split(":")
+        if len(words) == 4:
+            groups.setdefault(words[0], Group(line, int(words[2]), tuple(m for m in words[3].split(",") if m)))
+    return Accounts(users, groups)
+
+
+def check_name(name: str) -> None:
+    """What useradd(8) of Debian accepts."""
+    if not _NAME.match(name):
+        raise ValueError("expected an account name: lower-case letters, digits, - and _, at most 31, a letter first")

@@ -1,0 +1,150 @@
+"""`sysctl`: a kernel setting, live and kept over reboots. See sysctl(8), sysctl.d(5)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from fleet.kinds._spec import EnsureField, Spec
+from fleet.model.change import Change, Observed, Unreadable
+from fleet.model.host import Resource
+from fleet.model.kind import Kind, Probe, Stage
+from fleet.model.step import Guard, Outcome, Put, Script, Step
+from fleet.model.value import State
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("expected a number or text")
+    text = " ".join(str(value).split())
+    if not text or any(ord(c) < 32 for c in text):
+        raise ValueError("expected a value of one line")
+    return text
+
+
+class SysctlSpec(Spec):
+    """A kernel setting.
+
+    sysctl:
+      net.ipv4.ip_forward: {value: 1}
+    """
+
+    value: Annotated[str | None, BeforeValidator(lambda v: None if v is None else _value(v))] = Field(
+        None, description="What it should be; white space is all the same."
+    )
+    ensure: Annotated[EnsureField, Field(description="absent only forgets it: the live value stays.")] = "present"
+
+    @model_validator(mode="after")
+    def _has_value(self) -> Self:
+        if (self.value is None) == (self.ensure == "present"):
+            raise ValueError("expected a value, unless the setting is absent")
+        return self
+
+
+def check(name: str) -> None:
+    if not re.match(r"[a-z0-9_-]+(\.[A-Za-z0-9_:@-]+)+\Z", name):
+        raise ValueError("expected a name with dots, such as net.ipv4.ip_forward")
+
+
+def _path(name: str) -> str:
+    return f"/etc/sysctl.d/60-fleet-{name}.conf"
+
+
+def _text(name: str, value: str) -> bytes:
+    return f"{name} = {value}\n".encode()
+
+
+def state(name: str, spec: SysctlSpec, content: bytes | None) -> State | None:
+    return None if spec.ensure == "absent" else {"live": spec.value, "persistent": spec.value}
+
+
+# Each argument is a name. Read by the shell itself: no forks, however many settings there are.
+_LOOK = """\
+for k do
+  f=/proc/sys/ r=$k
+  while case $r in *.*) : ;; *) false ;; esac; do f=$f${r%%.*}/; r=${r#*.}; done
+  f=$f$r
+  if [ -r "$f" ]; then
+    printf 'live %s ' "$k"
+    while IFS= read -r l || [ -n "$l" ]; do printf '%s ' "$l"; done <"$f"
+    printf '\\n'
+  fi
+  c=/etc/sysctl.d/60-fleet-$k.conf
+  if [ -r "$c" ]; then
+    while IFS= read -r l || [ -n "$l" ]; do printf 'kept %s %s\\n' "$k" "$l"; done <"$c"
+  fi
+done
+"""
+
+
+def observe(resources: Sequence[Resource]) -> Probe:
+    def read(outcome: Outcome) -> Mapping[str, Observed]:
+        live: dict[str, str] = {}
+        kept: dict[str, str] = {}
+        for line in outcome.output.decode(errors="backslashreplace").splitlines():
+            word, name, rest = [*line.split(" ", 2), "", ""][:3]
+            if word == "live":
+                live[name] = " ".join(rest.split())
+            elif word == "kept":
+                kept[name] = kept.get(name, "") + rest + "\n"
+        return {r.id: _observed(r, live, kept) for r in resources}
+
+    return Probe(Script(_LOOK, tuple(r.name for r in resources)), read)
+
+
+def _observed(resource: Resource, live: Mapping[str, str], kept: Mapping[str, str]) -> Observed:
+    name = resource.name
+    text = kept.get(name)
+    if resource.desired is None:
+        return None if text is None else {"live": live.get(name, ""), "persistent": text.strip(), "text": text}
+    if name not in live:
+        return Unreadable(f"this host's kernel has no setting {name}")
+    found: dict[str, Any] = {"live": live[name]}
+    if text is not None:
+        wanted = _text(name, resource.desired["persistent"]).decode()
+        found |= {"persistent": resource.desired["persistent"] if text == wanted else text.strip(), "text": text}
+    return found
+
+
+def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
+    return {change.resource.id: _steps(change) for change in changes}
+
+
+_SET = """\
+f=/proc/sys/ r=$1
+while case $r in *.*) : ;; *) false ;; esac; do f=$f${r%%.*}/; r=${r#*.}; done
+printf '%s\\n' "$2" >"$f$r"
+"""
+
+
+def _steps(change: Change) -> tuple[Step, ...]:
+    name, before, after = change.resource.name, change.before or {}, change.after
+    path, text = _path(name), before.get("text")
+    seen = "" if text is None else hashlib.sha256(text.encode()).hexdigest()
+    if after is None:
+        return (Guard('[ "$(fl_sha "$1")" = "$2" ]\n', (path, seen)), Script('rm -f -- "$1"\n', (path,)))
+    steps: list[Step] = []
+    if before.get("persistent") != after["persistent"]:
+        steps.append(Put(path, _text(name, after["persistent"]), seen, "root", "root", "644"))
+    if before.get("live") != after["live"]:
+        steps.append(Script(_SET, (name, after["live"])))
+    return tuple(steps)
+
+
+KIND = Kind(
+    name="sysctl",
+    doc="A kernel setting, live and kept over reboots.",
+    Spec=SysctlSpec,
+    stage=Stage.SYSTEM,
+    state=state,
+    observe=observe,
+    fix=fix,
+    witness=lambda resource: None,  # nothing but reading it proves a live value, and reading costs no fork
+    check=check,
+    owns=lambda name, spec: (f"sysctl:{name}", f"path:{_path(name)}"),
+    wants=lambda name, spec: ("path:/etc/sysctl.d",),
+)
