@@ -357,9 +357,7 @@ def _reserved(variables: Mapping[str, Node], findings: _Findings) -> None:
         if name in RESERVED:
             origin: Origin = node.key or node.origin
             taken = ", ".join(RESERVED)
-            findings.common.append(
-                Problem(origin, f"a variable cannot be called `{name}`", f"no word of ours: {taken}")
-            )
+            findings.common.append(Problem(origin, f"a variable cannot be called `{name}`", f"any name but {taken}"))
 
 
 def _ended(content: bytes) -> str:

@@ -70,7 +70,7 @@ def _build(draft: Draft, view: View) -> Built:
         draft.kind.check(draft.name)
     except ValueError as error:
         raise Wrong(
-            Problem(draft.origin, f"`{draft.name}` cannot be the name of a {draft.kind.name}", str(error))
+            Problem(draft.origin, f"`{draft.name}` cannot be the name of a {draft.kind.name}", _meant(error))
         ) from error
     attributes = {key: view.render(node) for key, node in members.items() if key not in GENERAL}
     try:
@@ -108,6 +108,10 @@ def _build(draft: Draft, view: View) -> Built:
     object.__setattr__(resource, "digest", _digest(resource))  # not yet seen by anybody
     part = Part(draft.id, int(draft.kind.stage), tuple(owns), tuple(wants), tuple(needs), draft.origin)
     return Built(resource, part)
+
+
+def _meant(error: ValueError) -> str:
+    return str(error).removeprefix("expected ")
 
 
 def _ids(attribute: str, draft: Draft, members: Mapping[str, Node], view: View) -> tuple[str, ...]:

@@ -7,14 +7,16 @@ role whose files are the same keeps its rendered resources, so that a commit cos
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fleet.desired import inventory
 from fleet.desired.assemble import Assembler, EnvironmentSpec
 from fleet.desired.format import documents
 from fleet.desired.load import Layer, Loaded
+from fleet.desired.source import Tree
 from fleet.desired.template import Engine
+from fleet.desired.yaml import excerpt
 from fleet.errors import Problem
 from fleet.model.host import HostSpec
 from fleet.model.kind import Kind
@@ -72,7 +74,7 @@ class Compiler:
             problems += kept.problems
         self._assembler.forget()
         tree = loaded.tree
-        every = (*loaded.problems, *_news(problems, loaded.problems))
+        every = (*loaded.problems, *_quoted(_news(problems, loaded.problems), tree))
         ordered = tuple(sorted(set(every), key=lambda problem: (problem.origin, problem.message)))
         return Fleet(tree.revision, tree.label, tree.uncommitted, found, ordered)
 
@@ -101,6 +103,17 @@ def _content(layer: Layer, loaded: Loaded) -> tuple[str, ...]:
     paths = {**layer.files, **({"known_hosts": layer.known_hosts} if layer.known_hosts else {})}
     said += [f"{where}:{path}={entries[path].blob}" for where, path in sorted(paths.items())]
     return tuple(said)
+
+
+def _quoted(problems: Iterator[Problem], tree: Tree) -> Iterator[Problem]:
+    """With the line itself, as people see it in their editor; a bound keeps a thousand mistakes cheap."""
+    for number, problem in enumerate(sorted(set(problems), key=lambda one: (one.origin, one.message))):
+        place = problem.origin
+        if number < 500 and place.line and not problem.excerpt and place.file in tree.entries:
+            lines = tree.read(place.file).decode(errors="replace").split("\n")
+            if place.line <= len(lines):
+                problem = replace(problem, excerpt=excerpt(lines[place.line - 1]))  # noqa: PLW2901
+        yield problem
 
 
 def _news(problems: Collection[Problem], known: Collection[Problem]) -> Iterator[Problem]:

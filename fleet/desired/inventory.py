@@ -55,9 +55,13 @@ def chain(layers: Mapping[str, Layer], name: str, problems: list[Problem]) -> tu
             break
         found.append(layer)
         parent, origin = _extends(layer)
+        if parent == BASE and not origin.line and BASE not in layers:
+            parent = ""  # base is what all share, where there is something that all share
         if parent and parent not in layers:
             hint = near(parent, layers)
-            problems.append(Problem(origin, f"there is no environment `{parent}` to extend", "a directory", hint))
+            problems.append(
+                Problem(origin, f"there is no environment `{parent}` to extend", "a directory beside it", hint)
+            )
             parent = ""
         current = parent
     return tuple(reversed(found))
@@ -108,10 +112,10 @@ def _enter(pattern: str, node: Node, hosts: dict[str, Entry], problems: list[Pro
         return
     twice = [name for name, _ in names if name in hosts]
     if twice:
-        what = f"`{twice[0]}`" + (f" and {len(twice) - 1} more hosts" if len(twice) > 1 else "")
+        what = f"`{twice[0]}` and {len(twice) - 1} more are" if len(twice) > 1 else f"`{twice[0]}` is"
         first = hosts[twice[0]].origin
         hint = "what is special about one host goes to hosts/NAME.yaml"
-        problems.append(Problem(origin, f"{what} is already described by another entry", "", hint, also=(first,)))
+        problems.append(Problem(origin, f"{what} already described by another entry", "", hint, also=(first,)))
     for name, index in names:
         hosts.setdefault(name, Entry(name, index, node, origin))
 

@@ -185,7 +185,9 @@ class View:
             text = content.decode()
         except UnicodeDecodeError as error:
             line = content[: error.start].count(b"\n") + 1
-            problem = Problem(Origin(path, line), "this template is not UTF-8", "UTF-8", "use `source` for other bytes")
+            problem = Problem(
+                Origin(path, line, 1), "this template is not UTF-8", "UTF-8", "use `source` for other bytes"
+            )
             raise Wrong(problem) from error
         try:
             return self.around.engine.file(text, self).encode()
@@ -245,7 +247,7 @@ class View:
         memo = shared.memos.setdefault(name, Memo())
         if name in self._busy:
             cycle = " → ".join([*self._busy[self._busy.index(name) :], name])
-            raise Wrong(Problem(node.origin, f"the variables go round in a circle: {cycle}", "an end"))
+            raise Wrong(Problem(node.origin, f"the variables go round in a circle: {cycle}"))
         self._busy.append(name)
         try:
             found = memo.find(self)

@@ -64,7 +64,7 @@ class Engine:
             failure.line = max(failure.line, _line(failure, template, name))
             raise
         except TemplateSyntaxError as error:
-            raise TemplateFailure(str(error.message), error.lineno, expected="a Jinja2 template") from error
+            raise TemplateFailure(str(error.message).rstrip("."), error.lineno, expected="a Jinja2 template") from error
         except UndefinedError as error:
             found = _UNDEFINED.match(str(error.message))
             hint = near(found[1], names.names()) if found else ""
