@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from importlib.resources import files
 from pathlib import Path
 
 import click
@@ -61,6 +60,8 @@ def command(directory: Path, example: bool) -> Answer:
     if target.exists():
         raise UsageError(f"{target} is already there; nothing was written")
     if example:
+        from fleet.sandbox.example import example_directory
+
         shutil.copytree(example_directory(), target)
     else:
         for name, text in STARTER.items():
@@ -81,12 +82,3 @@ def command(directory: Path, example: bool) -> Answer:
         [f"wrote {len(written)} files:", *(f"  {name}" for name in written), "next:", *(f"  {step}" for step in steps)]
     )
     return Answer(printable(text), {"directory": str(directory), "files": written, "git_init": not repository})
-
-
-def example_directory() -> Path:
-    """The example fleet: in a wheel beside this package, in a checkout at its root."""
-    inside = Path(str(files("fleet") / "example"))
-    found = inside if inside.is_dir() else Path(str(files("fleet"))).parent / "environments"
-    if not found.is_dir():
-        raise UsageError("this installation carries no example; `fleet init DIR` makes a small start")
-    return found
