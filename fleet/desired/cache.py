@@ -1,11 +1,12 @@
 """Parsed files on disk by Git blob id, so that a change costs what changed. Input: blob id; output: a Node.
 
-One JSON file per blob, written atomically; anything unreadable or of another version counts as absent.
+One file per blob, a checksum and JSON, written atomically; what is damaged or of another version counts as absent.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -29,20 +30,29 @@ class NodeCache:
     def get(self, blob: str, path: str) -> Node | None:
         """The file's Node with origins in `path` (the same content may stand at several paths)."""
         try:
-            packed = json.loads((self._directory / blob[:2] / blob[2:]).read_bytes())
-            return _unpack(packed, path)
-        except (OSError, ValueError, TypeError, LookupError):
+            checksum, _, packed = (self._directory / blob[:2] / blob[2:]).read_bytes().partition(b"\n")
+        except OSError:
             return None
+        if checksum != _checksum(packed):
+            return None
+        return _unpack(json.loads(packed), path)
 
     def put(self, blob: str, node: Node) -> None:
         """Keep it. A cache that cannot be written is no error: the next run parses again."""
         target = self._directory / blob[:2] / blob[2:]
         with contextlib.suppress(OSError):
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            packed = json.dumps(_pack(node), separators=(",", ":")).encode()
             handle, name = tempfile.mkstemp(dir=target.parent)
-            with os.fdopen(handle, "w") as file:
-                json.dump(_pack(node), file, separators=(",", ":"))
+            with os.fdopen(handle, "wb") as file:
+                file.write(_checksum(packed) + b"\n" + packed)
             Path(name).replace(target)
+
+
+def _checksum(packed: bytes) -> bytes:
+    """Against bits that flip and writes that were cut; the directory is its owner's alone."""
+    return hashlib.blake2b(packed, digest_size=16).hexdigest().encode()
 
 
 def _pack(node: Node) -> Packed:

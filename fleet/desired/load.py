@@ -17,6 +17,7 @@ from fleet.model.kind import Kind
 from fleet.model.value import Node
 
 TOP_FILES = ("environment.yaml", "hosts.yaml", "known_hosts")
+SCHEMA_FILE = "schema.json"  # what `fleet schema` prints, beside the files that name it in their first line
 FOLDERS = ("roles", "hosts", "files")
 
 
@@ -106,7 +107,7 @@ def _aside(path: str) -> bool:
 
 
 def _stray(path: str, problems: list[Problem]) -> None:
-    if not _aside(path):
+    if path != SCHEMA_FILE and not _aside(path):
         expected = "a directory per environment, and base"
         problems.append(Problem(Origin(path), "this file belongs to no environment", expected))
 

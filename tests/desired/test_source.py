@@ -31,7 +31,8 @@ def test_a_fleet_may_live_in_a_subdirectory(tmp_path: Path) -> None:
     read = open_revision(tmp_path / "ops")
 
     assert list(read.entries) == ["base/environment.yaml"]
-    assert list(blame(tmp_path / "ops", read, [Origin("base/environment.yaml", 1, 1)]).values())[0].author == "Ada"
+    line = Origin("base/environment.yaml", 1, 1)
+    assert blame(tmp_path / "ops", read, [line])[line].author == "Ada"
 
 
 def test_branches_tags_and_short_ids_name_the_same_commit(tmp_path: Path) -> None:
@@ -123,7 +124,8 @@ def test_evil_entries_are_refused_by_name_and_the_rest_is_read(tmp_path: Path) -
                          Limits(file_size=1000))  # fmt: skip
 
     assert list(read.entries) == ["base/environment.yaml"]
-    assert {problem.origin.file: problem.message.removesuffix(", which fleet does not read") for problem in read.problems} == {
+    refused = {problem.origin.file: problem.message.split(", which")[0] for problem in read.problems}
+    assert refused == {
         "base/known_hosts": "is a symbolic link",
         "base/roles": "is a submodule",
         "base/hosts.yaml": "is 2,000 bytes long",
