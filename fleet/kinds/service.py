@@ -1,0 +1,151 @@
+"""`service`: a systemd unit. See systemctl(1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from fleet.kinds._spec import Spec
+from fleet.model.change import Change, Observed, Unreadable
+from fleet.model.host import Resource
+from fleet.model.kind import Kind, Probe, Stage
+from fleet.model.step import Outcome, Script, Step
+from fleet.model.value import State
+
+_NAME = re.compile(r"[A-Za-z0-9:_.\\@-]{1,255}\Z")
+_SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".target")
+
+
+class ServiceSpec(Spec):
+    """A systemd unit; `nginx` means nginx.service.
+
+    service:
+      nginx:
+        running: true
+        enabled: true
+        reload_on: [file:/etc/nginx/nginx.conf]
+    """
+
+    running: bool | None = Field(True, description="Whether it runs now; null leaves it alone.")
+    enabled: bool | None = Field(None, description="Whether it starts at boot; left alone unless said.")
+    masked: bool | None = Field(None, description="Whether nothing may start it; left alone unless said.")
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.masked and (self.running or self.enabled):
+            raise ValueError("a masked unit can neither run nor be enabled: say running: false")
+        return self
+
+
+def unit(name: str) -> str:
+    """The full name, as systemctl shows it."""
+    return name if name.endswith(_SUFFIXES) else f"{name}.service"
+
+
+def check(name: str) -> None:
+    if not _NAME.match(name) or name.startswith("-"):
+        raise ValueError("expected the name of a unit, such as nginx or backup.timer")
+
+
+def state(name: str, spec: ServiceSpec, content: bytes | None) -> State | None:
+    wanted: dict[str, Any] = {a: v for a in ("running", "enabled", "masked") if (v := getattr(spec, a)) is not None}
+    return wanted | {"stale": False}
+
+
+_LOOK = """\
+if [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; then
+  systemctl show -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -- "$@" 2>/dev/null && printf '\\nEND\\n'
+else printf 'NONE\\n'; fi
+"""
+
+
+def observe(resources: Sequence[Resource]) -> Probe:
+    """`systemctl show` answers in the order of its arguments, with an empty line between; see systemctl(1)."""
+    units = tuple(unit(r.name) for r in resources)
+
+    def read(outcome: Outcome) -> Mapping[str, Observed]:
+        text = outcome.output.decode(errors="backslashreplace")
+        if text.endswith("NONE\n"):
+            return {r.id: Unreadable("systemd does not run on this host") for r in resources}
+        if not text.endswith("\nEND\n"):
+            raise ValueError("the look at services was cut short")
+        blocks = text.removesuffix("\nEND\n").strip("\n").split("\n\n")
+        shown = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks]
+        found = dict(zip(dict.fromkeys(units), shown, strict=True))
+        return {r.id: _observed(found[unit(r.name)]) for r in resources}
+
+    return Probe(Script(_LOOK, units), read)
+
+
+def _observed(shown: Mapping[str, str]) -> Observed:
+    load = shown.get("LoadState", "")
+    return {
+        "running": shown.get("ActiveState") in ("active", "reloading", "activating"),
+        "enabled": shown.get("UnitFileState") in ("enabled", "alias", "static", "indirect", "generated"),
+        "masked": load == "masked",
+        # An edited unit file that systemd has not read yet.
+        "stale": shown.get("NeedDaemonReload") == "yes",
+        "found": load not in ("not-found", ""),
+    }
+
+
+def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
+    return {change.resource.id: tuple(_steps(change)) for change in changes}
+
+
+def _steps(change: Change) -> list[Step]:
+    name = unit(change.resource.name)
+    before, after = change.before or {}, change.after or {}
+    differ = {a for a in ("running", "enabled", "masked") if a in after and before.get(a) != after[a]}
+    steps: list[Step] = []
+    if "masked" in differ and not after["masked"]:
+        steps.append(_call("unmask", name))
+    # Files may have changed in this very script: systemd is asked again on the host, not here.
+    steps.append(Script(_RELOAD_IF_STALE, (name,)))
+    if "enabled" in differ:
+        steps.append(_call("enable" if after["enabled"] else "disable", name))
+    if "running" in differ:
+        steps.append(_call("start" if after["running"] else "stop", name))
+    elif change.due in ("reload", "restart") and after.get("running", before.get("running")):
+        steps.append(_call("reload-or-restart" if change.due == "reload" else "restart", name))
+    if "masked" in differ and after["masked"]:
+        steps.append(_call("mask", name))
+    return steps
+
+
+_RELOAD_IF_STALE = """\
+case $(systemctl show -p NeedDaemonReload -p LoadState -- "$1") in *=yes*|*not-found*) systemctl daemon-reload ;; esac
+"""
+
+
+def _call(verb: str, name: str) -> Script:
+    """A failed start says why in the same breath."""
+    return Script(_CALL, (verb, name))
+
+
+_CALL = """\
+systemctl "$1" -- "$2" && return
+code=$?
+systemctl status --no-pager --lines=10 -- "$2"
+return "$code"
+"""
+
+
+KIND = Kind(
+    name="service",
+    doc="A systemd unit: running, enabled, masked; reloaded or restarted when what it watches changed.",
+    Spec=ServiceSpec,
+    stage=Stage.SERVICE,
+    state=state,
+    observe=observe,
+    fix=fix,
+    # A unit may fail, be started or be edited in ways that no single file shows on every version of systemd; one
+    # `systemctl show` looks at all units, so asking costs one round trip's fork and is always right.
+    witness=lambda resource: None,
+    check=check,
+    owns=lambda name, spec: (f"unit:{unit(name)}",),
+    wants=lambda name, spec: (f"package:{name}", f"path:/etc/systemd/system/{unit(name)}"),
+)
