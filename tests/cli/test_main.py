@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -190,3 +191,9 @@ def test_completion_code_is_what_the_shell_understands(shell: str) -> None:
     done = fleet("completion", shell)
     assert done.returncode == 0
     assert "_FLEET_COMPLETE" in done.stdout
+
+
+def test_every_command_says_what_its_document_holds() -> None:
+    documented = (Path(main.__file__).parent / "json_output.md").read_text()
+    rows = set(re.findall(r"^\| `([a-z]+)` \|", documented, re.MULTILINE)) | {"plan", "apply"}
+    assert set(COMMANDS) <= rows
