@@ -27,6 +27,7 @@ from fleet.model.kind import Kind
 from fleet.model.port import Watcher
 from fleet.settings import Settings
 from fleet.telemetry import HostTime, Telemetry
+from fleet.transports.limits import Limits
 from fleet.transports.local import LocalTransport
 from fleet.transports.ssh import SSHTransport
 
@@ -148,7 +149,8 @@ class App:
         if self._parts is None:
             self._history = await History.open(self.settings.history_file)
             # Jitter needs no secrecy.
-            ssh = SSHTransport(random.random, self.settings.handshakes, self.settings.scripts)
+            key_file = str(self.settings.key_file or "")
+            ssh = SSHTransport(random.random, Limits(self.settings.handshakes, self.settings.scripts), key_file)
             sessions = Sessions({"ssh": ssh, "local": LocalTransport()})
             self._parts = Parts(self.kinds, sessions, self._history, Telemetry(self.settings.trace))
         return self._parts

@@ -66,7 +66,8 @@ for a do
   i=${a%% *} a=${a#* }; w=${a%% *} a=${a#* }; r=yes
   case $w in
     creates) if [ -e "$a" ] || [ -L "$a" ]; then r=yes; else r=no; fi ;;
-    unless) printf %s "$a" | { timeout -s KILL 30 sh -c 'eval "$(cat <&3)"' 3<&0 </dev/null; } >/dev/null 2>&1 || r=$? ;;
+    unless)
+      printf %s "$a" | { timeout -s KILL 30 sh -c 'eval "$(cat <&3)"' 3<&0 </dev/null; } >/dev/null 2>&1 || r=$? ;;
   esac
   printf '%s %s %s\\n' "$i" "$w" "$r"
 done
@@ -133,7 +134,7 @@ KIND = Kind(
     observe=observe,
     fix=fix,
     witness=_witness,
-    check=lambda name: check_text(name),
+    check=check_text,
     owns=lambda name, spec: (f"command:{name}",),
     wants=lambda name, spec: (),
     foreseeable=False,

@@ -57,7 +57,8 @@ def state(name: str, spec: ServiceSpec, content: bytes | None) -> State | None:
 
 _LOOK = """\
 if [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; then
-  systemctl show -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -- "$@" 2>/dev/null && printf '\\nEND\\n'
+  systemctl show -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -- "$@" 2>/dev/null &&
+    printf '\\nEND\\n'
 else printf 'NONE\\n'; fi
 """
 

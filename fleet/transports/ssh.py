@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import asyncssh
 
@@ -25,11 +26,14 @@ _BECOME = {"none": "", "sudo": "sudo -n -- ", "doas": "doas -n "}
 
 
 class SSHTransport:
-    """Opens sessions over SSH. chance: a number in [0, 1) for the jitter between tries. Limits: of all environments."""
+    """Opens sessions. chance: a number in [0, 1) for the jitter between tries. key_file: for targets without one."""
 
-    def __init__(self, chance: Callable[[], float], handshakes: int = 32, scripts: int = 64, tries: int = 3) -> None:
+    def __init__(
+        self, chance: Callable[[], float], limits: Limits | None = None, key_file: str = "", tries: int = 3
+    ) -> None:
         self._options = OptionsCache()
-        self._limits = Limits(handshakes, scripts)
+        self._limits = limits or Limits(32, 64)
+        self._key_file = key_file
         self._chance, self._tries = chance, tries
         self._bastions: dict[Target, asyncio.Task[asyncssh.SSHClientConnection]] = {}
 
@@ -61,7 +65,7 @@ class SSHTransport:
 
     async def _open(self, target: Target) -> asyncssh.SSHClientConnection:
         tunnel = await self._bastion(target.via) if target.via is not None else None
-        options = await self._options.get(target)
+        options = await self._options.get(replace(target, key_file=target.key_file or self._key_file))
         async with self._limits.handshake(target):
             try:
                 async with asyncio.timeout(target.connect_timeout):
