@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import click
-
-from fleet.cli import completion
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(slots=True)
@@ -106,58 +101,3 @@ def command(name: str, examples: Sequence[tuple[str, str]] = (), **more: Any) ->
 def group(name: str, examples: Sequence[tuple[str, str]] = (), **more: Any) -> Callable[[Callable[..., Any]], Any]:
     """The same for a command that has commands of its own."""
     return click.group(name, cls=FleetGroup, examples=examples, invoke_without_command=True, **more)
-
-
-def selects_hosts(function: Function) -> Function:
-    """Adds -e, --host, --role and --label, and hands them over as `selection`, a fleet.app.Selection."""
-
-    @click.option(
-        "-e",
-        "--env",
-        "environments",
-        multiple=True,
-        metavar="ENV",
-        help="Only this environment.",
-        shell_complete=completion.environments,
-    )
-    @click.option(
-        "--host",
-        "hosts",
-        multiple=True,
-        metavar="PATTERN",
-        help='Only hosts of this name, e.g. "web-*".',
-        shell_complete=completion.hosts,
-    )
-    @click.option("--role", "roles", multiple=True, metavar="ROLE", help="Only hosts with this role.")
-    @click.option(
-        "--label",
-        "labels",
-        multiple=True,
-        metavar="KEY=VALUE",
-        callback=_labels,
-        help="Only hosts with this label. Options add up: all must hold; one given twice: either.",
-    )
-    @functools.wraps(function)
-    def wrapped(
-        *args: Any,
-        environments: tuple[str, ...],
-        hosts: tuple[str, ...],
-        roles: tuple[str, ...],
-        labels: tuple[tuple[str, str], ...],
-        **more: Any,
-    ) -> Any:
-        from fleet.app import Selection
-
-        return function(*args, selection=Selection(environments, hosts, roles, labels), **more)  # fmt: skip
-
-    return cast(Function, wrapped)
-
-
-def _labels(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    pairs = []
-    for value in values:
-        key, equals, wanted = value.partition("=")
-        if not equals or not key:
-            raise click.BadParameter(f"{value!r} is not KEY=VALUE, e.g. --label tier=web", ctx, param)
-        pairs.append((key, wanted))
-    return tuple(pairs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from fleet.model.host import HostSpec
 from fleet.telemetry import HostTime
 
 if TYPE_CHECKING:
-    from fleet.app import App, Selection
+    from fleet.app import App
     from fleet.desired.compile import Fleet
 
 
@@ -96,19 +95,6 @@ def detail_of(invocation: Invocation) -> Detail:
     width = click.get_current_context(silent=True)
     columns = (width.terminal_width if width is not None else None) or _columns()
     return Detail(lines=40 if not invocation.verbose else 1_000_000, width=max(columns, 60))
-
-
-def again(selection: Selection, invocation: Invocation) -> str:
-    """The options that say the same once more, to be pasted."""
-    words: list[str] = []
-    if invocation.working_tree:
-        words.append("--working-tree")
-    elif invocation.revision != "HEAD":
-        words += ["-r", invocation.revision]
-    for option, values in (("-e", selection.environments), ("--host", selection.hosts), ("--role", selection.roles)):
-        words += [word for value in values for word in (option, value)]
-    words += [word for key, value in selection.labels for word in ("--label", f"{key}={value}")]
-    return "".join(f" {one_line(shlex.quote(word))}" for word in words)
 
 
 async def ask(question: str, color: bool | None) -> bool:

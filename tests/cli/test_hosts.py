@@ -133,3 +133,27 @@ def test_apply_asks_on_a_terminal_and_a_no_changes_nothing(fleet_of: Repository,
         child.close()
         assert (child.exitstatus, said in (child.before or "")) == (code, True), child.before
     assert fleet_of("plan").code == 0
+
+
+def test_ctrl_c_while_hosts_are_being_changed_says_what_is_known(fleet_of: Repository, tmp_path: Path) -> None:
+    """web-1 is done, web-2 hangs in a change and is unknown, web-3 waits for its turn; afterwards all is well again."""
+    role = f"/srv/{tmp_path.name}"
+    hang = f"resources:\n  file:\n    {role}/motd: {{validate: 'sleep 60 {{path}}'}}\n"
+    fleet_of.write({"dev/hosts/web-2.yaml": hang}, "hang")
+    environment = {**os.environ, "FLEET_STATE_DIR": str(tmp_path / "state"), "FLEET_CACHE_DIR": str(tmp_path / "cache")}
+    child = pexpect.spawn(
+        sys.executable, ["-m", "fleet.cli.main", "apply", "--yes", "--no-color"],
+        cwd=str(fleet_of.path), env=environment, encoding="utf-8", timeout=30, dimensions=(24, 80),
+    )  # fmt: skip
+    child.expect("2/3")
+    child.sendintr()
+    child.expect(pexpect.EOF)
+    child.close()
+    shown = child.before or ""
+    assert child.exitstatus == 130, shown
+    assert "interrupted" in shown
+    assert "1 host: unknown: lost while being changed" in shown
+    assert "2 changed, 1 unknown" in shown
+    fleet_of.write({"dev/hosts/web-2.yaml": "vars: {}\n"}, "mend")
+    again = fleet_of("apply", "--yes")
+    assert again.code == 0, again

@@ -10,8 +10,9 @@ import click
 from fleet.cli.answer import Answer, show
 from fleet.cli.exit_codes import ExitCode
 from fleet.cli.opening import open_fleet
-from fleet.cli.options import Invocation, selects_hosts
+from fleet.cli.options import Invocation
 from fleet.cli.options import command as fleet_command
+from fleet.cli.selection import again, selects_hosts
 from fleet.cli.words import count
 from fleet.errors import UsageError
 from fleet.model.change import Verdict
@@ -40,7 +41,7 @@ def command(invocation: Invocation, selection: Selection, yes: bool) -> Answer:
     more afterwards: only that second look says "changed". Without a terminal, --yes is required.
     """
     from fleet.cli.run_async import run_async
-    from fleet.cli.running import Job, again, answer, run_hosts
+    from fleet.cli.running import Job, answer, run_hosts
 
     if not yes and (invocation.json or not sys.stdin.isatty() or not sys.stderr.isatty()):
         raise UsageError("there is no terminal to ask on; say `fleet apply --yes` to change hosts without a question")

@@ -11,8 +11,9 @@ from fleet.cli.answer import Answer
 from fleet.cli.commands import hosts_enroll
 from fleet.cli.json_output import host_document
 from fleet.cli.opening import open_fleet, said_of, source_document
-from fleet.cli.options import Invocation, group, selects_hosts
+from fleet.cli.options import Invocation, group
 from fleet.cli.printable import one_line
+from fleet.cli.selection import selects_hosts
 from fleet.cli.words import count
 from fleet.model.host import HostSpec
 

@@ -13,9 +13,10 @@ from fleet.cli.answer import Answer, show
 from fleet.cli.exit_codes import ExitCode
 from fleet.cli.known_hosts import Enrolment, HostKey, compare, enrolled, known_hosts_name, write_atomically
 from fleet.cli.opening import open_fleet
-from fleet.cli.options import Invocation, selects_hosts
+from fleet.cli.options import Invocation
 from fleet.cli.options import command as fleet_command
 from fleet.cli.printable import one_line
+from fleet.cli.selection import selects_hosts
 from fleet.errors import TransportError, UsageError
 from fleet.model.host import HostSpec
 

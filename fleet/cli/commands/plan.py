@@ -8,8 +8,9 @@ import click
 
 from fleet.cli.answer import Answer
 from fleet.cli.opening import open_fleet
-from fleet.cli.options import Invocation, selects_hosts
+from fleet.cli.options import Invocation
 from fleet.cli.options import command as fleet_command
+from fleet.cli.selection import again, selects_hosts
 
 if TYPE_CHECKING:
     from fleet.app import Selection
@@ -32,7 +33,7 @@ def command(invocation: Invocation, selection: Selection) -> Answer:
     apart: what is on them is unknown.
     """
     from fleet.cli.run_async import run_async
-    from fleet.cli.running import Job, again, answer, run_hosts
+    from fleet.cli.running import Job, answer, run_hosts
 
     app, fleet = open_fleet(invocation)
     job = Job(app, fleet, app.select(fleet, selection), invocation, again(selection, invocation))

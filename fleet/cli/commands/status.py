@@ -11,11 +11,12 @@ import click
 from fleet.cli.answer import Answer
 from fleet.cli.exit_codes import ExitCode, exit_code
 from fleet.cli.opening import open_fleet, open_history, source_document
-from fleet.cli.options import Invocation, selects_hosts
+from fleet.cli.options import Invocation
 from fleet.cli.options import command as fleet_command
 from fleet.cli.printable import one_line
 from fleet.cli.ranges import by_environment
 from fleet.cli.render_plan import COLORS
+from fleet.cli.selection import selects_hosts
 from fleet.cli.times import ago, iso
 from fleet.model.change import Verdict
 from fleet.model.host import HostSpec

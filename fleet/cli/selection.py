@@ -1,0 +1,87 @@
+"""Which hosts a command is about: -e, --host, --role and --label in, a fleet.app.Selection out, and back into words."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from fleet.cli import completion
+from fleet.cli.options import Invocation
+from fleet.cli.printable import one_line
+
+if TYPE_CHECKING:
+    from fleet.app import Selection
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def selects_hosts(function: Function) -> Function:
+    """Adds -e, --host, --role and --label, and hands them over as `selection`, a fleet.app.Selection."""
+
+    @click.option(
+        "-e",
+        "--env",
+        "environments",
+        multiple=True,
+        metavar="ENV",
+        help="Only this environment.",
+        shell_complete=completion.environments,
+    )
+    @click.option(
+        "--host",
+        "hosts",
+        multiple=True,
+        metavar="PATTERN",
+        help='Only hosts of this name, e.g. "web-*".',
+        shell_complete=completion.hosts,
+    )
+    @click.option("--role", "roles", multiple=True, metavar="ROLE", help="Only hosts with this role.")
+    @click.option(
+        "--label",
+        "labels",
+        multiple=True,
+        metavar="KEY=VALUE",
+        callback=_labels,
+        help="Only hosts with this label. Options add up: all must hold; one given twice: either.",
+    )
+    @functools.wraps(function)
+    def wrapped(
+        *args: Any,
+        environments: tuple[str, ...],
+        hosts: tuple[str, ...],
+        roles: tuple[str, ...],
+        labels: tuple[tuple[str, str], ...],
+        **more: Any,
+    ) -> Any:
+        from fleet.app import Selection
+
+        return function(*args, selection=Selection(environments, hosts, roles, labels), **more)  # fmt: skip
+
+    return cast(Function, wrapped)
+
+
+def _labels(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for value in values:
+        key, equals, wanted = value.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"{value!r} is not KEY=VALUE, e.g. --label tier=web", ctx, param)
+        pairs.append((key, wanted))
+    return tuple(pairs)
+
+
+def again(selection: Selection, invocation: Invocation) -> str:
+    """The options that say the same once more, to be pasted."""
+    words: list[str] = []
+    if invocation.working_tree:
+        words.append("--working-tree")
+    elif invocation.revision != "HEAD":
+        words += ["-r", invocation.revision]
+    for option, values in (("-e", selection.environments), ("--host", selection.hosts), ("--role", selection.roles)):
+        words += [word for value in values for word in (option, value)]
+    words += [word for key, value in selection.labels for word in ("--label", f"{key}={value}")]
+    return "".join(f" {one_line(shlex.quote(word))}" for word in words)
