@@ -49,17 +49,11 @@ def selects_hosts(function: Function) -> Function:
         help="Only hosts with this label. Options add up: all must hold; one given twice: either.",
     )
     @functools.wraps(function)
-    def wrapped(
-        *args: Any,
-        environments: tuple[str, ...],
-        hosts: tuple[str, ...],
-        roles: tuple[str, ...],
-        labels: tuple[tuple[str, str], ...],
-        **more: Any,
-    ) -> Any:
+    def wrapped(*args: Any, **more: Any) -> Any:
         from fleet.app import Selection
 
-        return function(*args, selection=Selection(environments, hosts, roles, labels), **more)  # fmt: skip
+        selection = Selection(*(more.pop(name) for name in ("environments", "hosts", "roles", "labels")))
+        return function(*args, selection=selection, **more)
 
     return cast(Function, wrapped)
 
