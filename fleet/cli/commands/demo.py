@@ -80,16 +80,12 @@ def _start(invocation: Invocation, directory: Path) -> tuple[Sandbox, Path]:
     """The example as a repository, and the hosts that its two environments name."""
     from fleet.app import App
     from fleet.sandbox import HostRequest, Sandbox
-    from fleet.sandbox.example import commit, pin, prepare
+    from fleet.sandbox.example import pin, prepare
     from fleet.settings import Settings
 
     began = time.monotonic()
     repository = prepare(directory / "repository")
     sandbox = Sandbox(directory / "hosts")
-    shared = repository / "environments" / "dev" / "environment.yaml"  # staging extends dev
-    login = "connection: {port: 2222"
-    shared.write_text(shared.read_text().replace(login, f"{login}, key_file: {sandbox.key_file}"))
-    commit(repository, "Log in with the throw-away key")
     fleet = App(Settings(repository=repository, cache_dir=directory / "cache")).compile()
     hosts = [host for host in fleet.hosts if host.environment in ENVIRONMENTS]
     _say(invocation, f"Starting {count(len(hosts), 'throw-away host')} on this machine, each with its own sshd …")
@@ -109,7 +105,8 @@ def _play(number: int, step: Step, invocation: Invocation, sandbox: Sandbox, rep
         shown = "fleet " + shlex.join(step.fleet)
     _say(invocation, f"\n{click.style(f'{number}. {step.title}', bold=True)}\n{step.words}")
     _say(invocation, click.style(f"$ {shown}", fg="cyan"))
-    own = {"FLEET_STATE_DIR": str(repository.parent / "state"), "FLEET_CACHE_DIR": str(repository.parent / "cache")}
+    own = {f"FLEET_{name.upper()}_DIR": str(repository.parent / name) for name in ("state", "cache")}
+    own["FLEET_KEY_FILE"] = str(sandbox.key_file)
     began = time.monotonic()
     sys.stdout.flush()
     done = subprocess.run(
