@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from collections.abc import Callable
+import time
 from pathlib import Path
 
 from fleet.errors import SandboxError
@@ -18,25 +18,24 @@ class Cgroups:
         self._own = directory / "cgroup"
         self._name = "fleet-" + "".join(c if c.isalnum() else "-" for c in str(directory)).strip("-")[-80:]
 
-    def enter(self, folder: str) -> Callable[[], None]:
-        """What the host's first process calls before it starts: it moves itself into its cgroup."""
-        group = self._mount() / f"{self._name}.{folder}"
+    def make(self, host: str) -> Path:
+        """The directory of a new cgroup for the host of this label."""
+        group = self._mount() / f"{self._name}.{host.replace('/', '.')}"
         group.mkdir(exist_ok=True)
-
-        def move() -> None:
-            (group / "cgroup.procs").write_text(str(os.getpid()))
-
-        return move
+        return group
 
     def remove(self) -> None:
         """All cgroups of this sandbox, innermost first, and the mount if it was ours."""
         root = _mounted()
         if root is None:
             return
-        for group in root.glob(f"{self._name}.*"):
-            for inner, _, _ in os.walk(group, topdown=False):
+        deadline = time.monotonic() + 5  # a process that has ended leaves its cgroup a moment later
+        while groups := list(root.glob(f"{self._name}.*")):
+            for inner in (folder for group in groups for folder, _, _ in os.walk(group, topdown=False)):
                 with contextlib.suppress(OSError):
                     Path(inner).rmdir()
+            if time.monotonic() > deadline:
+                raise SandboxError(f"cgroup {groups[0]} of a throw-away host cannot be removed")
         if root == self._own:
             subprocess.run(["umount", str(self._own)], check=False, capture_output=True)
 

@@ -4,6 +4,27 @@ Arguments: 1 the host's directory (with `key`, `authorized_keys`), 2 its name, 3
 The process that runs this text becomes the host's sshd (plain) or its PID 1 (systemd), under the same process id.
 """
 
+# Nothing that waits for a name server or for PAM: a login costs what the cryptography costs.
+SSHD_CONFIG = r"""
+cat >"$r/etc/fleet-sandbox/sshd_config" <<EOF
+ListenAddress $address
+Port $port
+HostKey /etc/fleet-sandbox/key
+AuthorizedKeysFile .ssh/authorized_keys
+PidFile none
+UsePAM no
+UseDNS no
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PrintMotd no
+PrintLastLog no
+SetEnv "FLEET_SANDBOX_HOST=$d"
+Subsystem sftp internal-sftp
+EOF
+"""
+SSHD = "/usr/sbin/sshd -D -f /etc/fleet-sandbox/sshd_config -E /var/log/fleet-sandbox.log\n"
+
 # An overlay over this machine's own root; all that is written goes to a tmpfs that ends with the namespace.
 _ROOT = r"""
 set -eu
@@ -19,59 +40,55 @@ mkdir -p "$r/root/.ssh" "$r/etc/fleet-sandbox"
 cp "$d/key" "$r/etc/fleet-sandbox/key"; chmod 600 "$r/etc/fleet-sandbox/key"
 cp "$d/authorized_keys" "$r/root/.ssh/authorized_keys"
 chmod 700 "$r/root/.ssh"; chmod 600 "$r/root/.ssh/authorized_keys"
-cat >"$r/etc/fleet-sandbox/sshd_config" <<EOF
-ListenAddress $address
-Port $port
-HostKey /etc/fleet-sandbox/key
-PidFile none
-UsePAM no
-UseDNS no
-PermitRootLogin prohibit-password
-PasswordAuthentication no
-PrintMotd no
-Subsystem sftp internal-sftp
-EOF
 """
 
-# Kernel settings are the machine's, so a host gets its own copy of a few: what it sets, only it sees.
-_SYSCTL = r"""
-mkdir "$d/fs/sys"
+# Kernel settings are the machine's, so a host gets its own copy of a few in "$s": what it sets, only it sees.
+# Read by the shell itself: a fork for each would be most of what a host costs to start.
+SETTINGS = r"""
 for k in kernel/hostname kernel/ostype kernel/osrelease kernel/pid_max kernel/random/boot_id kernel/threads-max \
   kernel/panic kernel/sysrq vm/swappiness vm/max_map_count vm/overcommit_memory vm/dirty_ratio fs/file-max \
   fs/inotify/max_user_watches net/core/somaxconn net/core/rmem_max net/core/wmem_max net/ipv4/ip_forward \
   net/ipv4/tcp_syncookies net/ipv4/ip_local_port_range net/ipv4/tcp_fin_timeout net/ipv4/tcp_keepalive_time
 do
   [ -r "/proc/sys/$k" ] || continue
-  [ -d "$d/fs/sys/${k%/*}" ] || mkdir -p "$d/fs/sys/${k%/*}"
-  while IFS= read -r v || [ -n "$v" ]; do printf '%s\n' "$v"; done <"/proc/sys/$k" >"$d/fs/sys/$k"
+  [ -d "$s/${k%/*}" ] || mkdir -p "$s/${k%/*}"
+  while IFS= read -r v || [ -n "$v" ]; do printf '%s\n' "$v"; done <"/proc/sys/$k" >"$s/$k"
 done
-printf '%s\n' "$name" >"$d/fs/sys/kernel/hostname"
-mount --bind "$d/fs/sys" "$r/proc/sys"
+printf '%s\n' "$name" >"$s/kernel/hostname"
 """
+_SYSCTL = 's="$d/fs/sys"' + SETTINGS + 'mount --bind "$s" "$r/proc/sys"\n'
 
 PLAIN = (
     _ROOT
-    + r"""
-mount -t proc proc "$r/proc"
-"""
+    + SSHD_CONFIG
+    + 'mount -t proc proc "$r/proc"\n'
     + _SYSCTL
     + r"""
 mount --rbind /dev "$r/dev"
 mount -t tmpfs -o mode=755 fleet "$r/run"
 mount -t tmpfs -o mode=1777 fleet "$r/tmp"
 mkdir -p "$r/run/sshd"
-exec chroot "$r" /usr/sbin/sshd -D -f /etc/fleet-sandbox/sshd_config -E /var/log/fleet-sandbox.log
-"""
+exec chroot "$r" """
+    + SSHD
 )
 
 # Real systemd: the recipe of a container manager, see https://systemd.io/CONTAINER_INTERFACE/.
 SYSTEMD = (
     _ROOT
+    + SSHD_CONFIG
     + r"""
 mount -t proc proc "$r/proc"
 mount -t sysfs -o ro sysfs "$r/sys"
 mount -t cgroup2 cgroup2 "$r/sys/fs/cgroup"
 mount --bind "$r/proc/sys" "$r/proc/sys"; mount -o remount,bind,ro "$r/proc/sys"
+"""
+    + 's="$d/fs/sys"'
+    + SETTINGS
+    + r"""
+# systemd reads many more settings than these, so the copies go over the real ones, file by file.
+for k in kernel/panic vm/swappiness vm/max_map_count vm/overcommit_memory net/core/somaxconn net/core/rmem_max \
+  net/core/wmem_max net/ipv4/ip_forward net/ipv4/tcp_syncookies net/ipv4/tcp_fin_timeout fs/inotify/max_user_watches
+do mount --bind "$s/$k" "$r/proc/sys/$k"; done
 mount -t tmpfs -o mode=755 fleet "$r/run"
 mount -t tmpfs -o mode=1777 fleet "$r/tmp"
 mount -t tmpfs -o mode=755 fleet "$r/dev"
@@ -105,6 +122,7 @@ cd "$r"
 pivot_root . .old
 exec </dev/null >/dev/null 2>&1
 exec chroot . sh -c 'umount -l /.old
-exec env -i container=fleet PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --log-target=null'
+exec env -i "FLEET_SANDBOX_HOST=$FLEET_SANDBOX_HOST" container=fleet \
+  PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --log-target=null'
 """
 )

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from fleet.errors import SandboxError
+from fleet.sandbox.flavours import FLAVOURS
 
 SSHD = "/usr/sbin/sshd"
 _CAP_SYS_ADMIN, _CAP_SYS_CHROOT = 21, 18
@@ -24,20 +25,24 @@ def capabilities() -> int:
 
 def check(flavour: str) -> str:
     """The flavour that will be used. Raises SandboxError with what is missing, in one line."""
+    if flavour not in FLAVOURS:
+        raise SandboxError(f"no flavour of hosts is called {flavour!r}; there are: {', '.join(FLAVOURS)}")
     if not os.access(SSHD, os.X_OK):
         raise SandboxError("sshd is missing: apt-get install openssh-server")
     if os.geteuid() != 0:
         raise SandboxError("throw-away hosts need root (each runs its own sshd in a chroot): sudo fleet sandbox up")
     have = capabilities()
-    if have >> _CAP_SYS_ADMIN & 1 and _can_mount():
-        if flavour == "systemd" and not Path("/lib/systemd/systemd").exists():
-            raise SandboxError("systemd is missing: apt-get install systemd")
-        return flavour
-    if flavour == "systemd":
-        raise SandboxError("a host with systemd needs CAP_SYS_ADMIN; plain hosts do without: fleet sandbox up")
     if not have >> _CAP_SYS_CHROOT & 1:
         raise SandboxError("throw-away hosts need CAP_SYS_ADMIN, or at least CAP_SYS_CHROOT")
-    return "copied"
+    if flavour in ("copied", "busybox"):
+        return flavour
+    if not (have >> _CAP_SYS_ADMIN & 1 and _can_mount()):
+        if flavour == "systemd":
+            raise SandboxError("a host with systemd needs CAP_SYS_ADMIN; plain hosts do without: fleet sandbox up")
+        return "copied"
+    if flavour == "systemd" and not Path("/lib/systemd/systemd").exists():
+        raise SandboxError("systemd is missing: apt-get install systemd")
+    return flavour
 
 
 def _can_mount() -> bool:

@@ -1,231 +1,208 @@
-"""Hosts that live in a directory of this machine: `up`, `down`, `list`. What runs is written down before it starts.
+"""Hosts that live in a directory of this machine: `up`, `down`, and the words to log in with.
 
-A directory holds `sandbox.json`, the login key `id_ed25519`, `known_hosts`, `ssh_config`, one folder per host. `down`
-ends only processes inside these hosts (by mount namespace and root), also after a crash of whoever called `up`.
+A directory holds `sandbox.json`, the login key `id_ed25519`, `known_hosts`, `ssh_config`, one folder per host. What is
+started is written down before; `down` ends only processes of these hosts, also after a crash of whoever called `up`.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
+import os
+import re
 import shutil
-import subprocess
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+import zlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fleet.errors import SandboxError
-from fleet.sandbox import processes, rooms
+from fleet.sandbox import processes, rooms, state
 from fleet.sandbox.cgroups import Cgroups
-from fleet.sandbox.copied import COPIED, make_template
+from fleet.sandbox.flavours import FLAVOURS
 from fleet.sandbox.keys import login_key, make_key
-from fleet.sandbox.launch import PLAIN, SYSTEMD
+from fleet.sandbox.state import HostRequest, SandboxHost
 
-PORT = 2222
 START_SECONDS = 60.0
-_UNSHARE = ("unshare", "-m", "-u", "--propagation", "private")
-
-
-@dataclass(frozen=True, slots=True)
-class HostRequest:
-    """A host that should exist. address "": the next free one of 127.9.200.0/21."""
-
-    name: str
-    environment: str = "sandbox"
-    address: str = ""
-    port: int = PORT
-
-
-@dataclass(frozen=True, slots=True)
-class SandboxHost:
-    """A host that was started. started: its process's start time, proc(5): a re-used id is not taken for it."""
-
-    name: str
-    environment: str
-    address: str
-    port: int
-    flavour: str
-    pid: int = 0
-    started: int = 0
-    namespace: str = ""
-    host_key: str = ""
-
-    @property
-    def folder(self) -> str:
-        return f"{self.environment}.{self.name}"
-
-    @property
-    def running(self) -> bool:
-        return self.pid > 0 and processes.start_time(self.pid) == self.started
-
-    @property
-    def known_hosts_line(self) -> str:
-        return f"[{self.address}]:{self.port} {self.host_key}"
+END_SECONDS = 30.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
+AT_ONCE = 32  # hosts whose start is under way: enough to keep every core busy, few enough to keep memory even
 
 
 class Sandbox:
     """The hosts below one directory. Not for two callers at once."""
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory.absolute()
-        self.key_file = self.directory / "id_ed25519"
+        self.directory = directory.resolve()  # as the kernel tells it, or no process would be recognised as ours
+        self.key_file = self.directory / state.KEY
+        self._children: set[int] = set()
 
     @property
     def hosts(self) -> tuple[SandboxHost, ...]:
         """What was started and not taken down; some may have died since, see `SandboxHost.running`."""
-        try:
-            said = json.loads((self.directory / "sandbox.json").read_text())
-        except FileNotFoundError:
-            return ()
-        return tuple(SandboxHost(**one) for one in said)
+        return state.read(self.directory)
 
     def find(self, name: str) -> SandboxHost:
         """By NAME or ENVIRONMENT/NAME. Raises SandboxError."""
-        found = [h for h in self.hosts if name in (h.name, f"{h.environment}/{h.name}")]
+        hosts = self.hosts
+        found = [h for h in hosts if name in (h.name, h.label)]
         if len(found) != 1:
-            known = (
-                ", ".join(f"{h.environment}/{h.name}" for h in self.hosts[:10]) or "none; start some: fleet sandbox up"
-            )
+            known = ", ".join(h.label for h in hosts[:10]) or "none; start some: fleet sandbox up"
             raise SandboxError(f"{'no' if not found else 'more than one'} throw-away host {name!r}; there are: {known}")
         return found[0]
 
     def up(self, wanted: Sequence[HostRequest], flavour: str = "plain") -> tuple[SandboxHost, ...]:
-        """Start what is not running yet. Raises SandboxError in one line; nothing is left behind then."""
+        """Start what is not running yet, and return it. Raises SandboxError in one line; what ran before runs on."""
         used = rooms.check(flavour)
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        public = login_key(self.key_file)
-        old = {(h.environment, h.name): h for h in self.hosts if h.running}
+        state.is_ours(self.directory)
+        running = [host for host in self.hosts if host.running]
         new = [
-            self._prepare(request, used, public)
-            for request in _addressed(wanted, list(old.values()))
-            if (request.environment, request.name) not in old
+            SandboxHost(request.name, request.environment, request.address, request.port, used)
+            for request in _addressed(wanted, running, str(self.directory))
         ]
-        hosts = [*old.values(), *new]
-        self._write(hosts)
-        if used == "copied" and new:
-            make_template(self.directory / "template")
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state.write(self.directory, [*running, *new])
         try:
-            started = [self._start(host) for host in new]
-            self._write([*old.values(), *started])
-            self._wait(started)
+            new = self._prepare(new)
+            state.write(self.directory, [*running, *new])
+            started = self._start(new)
         except BaseException:
-            self.down()
+            for host in new:
+                self._clear(self._folder(host))
+            state.write(self.directory, running)
+            if not running:
+                self.down()
             raise
-        return tuple(started)
+        state.write(self.directory, [*running, *started])
+        return started
 
     def down(self) -> int:
-        """End all hosts and remove the directory's contents; returns how many there were. Safe to repeat."""
-        hosts = self.hosts
-        namespaces = {h.namespace for h in hosts}
-        namespaces |= {processes.mount_namespace(h.pid) for h in hosts if h.running}
-        deadline = time.monotonic() + 20
-        while left := set(processes.inside(namespaces, self.directory)):
-            for pid in left:
-                processes.end(pid)
-            if time.monotonic() > deadline:
-                raise SandboxError(f"processes {sorted(left)} of throw-away hosts do not end")
+        """End all hosts and remove what `up` made, nothing else; returns how many there were. Safe to repeat."""
+        if not state.is_ours(self.directory):
+            return 0
+        count = 0
+        with contextlib.suppress(SandboxError):  # a state file that a crash of the machine cut in half
+            count = len(self.hosts)
+        self._clear(self.directory / "hosts")
         Cgroups(self.directory).remove()
-        if self.directory.exists():
-            shutil.rmtree(self.directory)
-        return len(hosts)
+        for name in state.OWN_FOLDERS:
+            shutil.rmtree(self.directory / name, ignore_errors=not (self.directory / name).exists())
+        for name in state.OWN_FILES:
+            (self.directory / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody put a file of their own there
+            self.directory.rmdir()
+        return count
 
     def ssh_words(self, host: SandboxHost) -> list[str]:
         """The real client's command line for one host."""
-        known = self.directory / "known_hosts"
-        options = [f"UserKnownHostsFile={known}", "IdentitiesOnly=yes", "StrictHostKeyChecking=yes", "LogLevel=ERROR"]
+        known = self.directory / state.KNOWN_HOSTS
+        options = [f'UserKnownHostsFile="{known}"', "IdentitiesOnly=yes", "StrictHostKeyChecking=yes", "LogLevel=ERROR"]
         flags = [word for option in options for word in ("-o", option)]
         return ["ssh", "-F", "none", "-i", str(self.key_file), *flags, "-p", str(host.port), f"root@{host.address}"]
 
-    def _prepare(self, request: HostRequest, flavour: str, public: str) -> SandboxHost:
-        private, host_key = make_key()
-        host = SandboxHost(request.name, request.environment, request.address, request.port, flavour, host_key=host_key)
-        folder = self.directory / "hosts" / host.folder
-        (folder / "fs").mkdir(parents=True, exist_ok=True)
-        (folder / "key").touch(mode=0o600)
-        (folder / "key").write_bytes(private)
-        (folder / "authorized_keys").write_text(public + "\n")
-        return host
+    def _folder(self, host: SandboxHost) -> Path:
+        return self.directory / "hosts" / host.label
 
-    def _start(self, host: SandboxHost) -> SandboxHost:
-        folder = self.directory / "hosts" / host.folder
-        arguments = [str(folder), host.name, host.address, str(host.port)]
-        if host.flavour == "systemd":
-            words = [
-                "unshare",
-                "-m",
-                "-u",
-                "-p",
-                "-C",
-                "-i",
-                "-f",
-                "--propagation",
-                "private",
-                "sh",
-                "-c",
-                SYSTEMD,
-                "sh",
-            ]
-            before = Cgroups(self.directory).enter(host.folder)
-        elif host.flavour == "copied":
-            words, before = ["sh", "-c", COPIED, "sh"], None
-            arguments.append(str(self.directory / "template"))
-        else:
-            words, before = [*_UNSHARE, "sh", "-c", PLAIN, "sh"], None
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [*words, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=before,  # noqa: PLW1509 - one file is written; no lock of another thread is needed for it
-            )
-        return replace(host, pid=process.pid, started=processes.start_time(process.pid))
+    def _prepare(self, hosts: Sequence[SandboxHost]) -> list[SandboxHost]:
+        """Everything that can be made before the first process starts; returns them with their keys."""
+        public = login_key(self.key_file)
+        for flavour in {host.flavour for host in hosts}:
+            make = FLAVOURS[flavour].template
+            if make is not None:
+                make(self.directory / "template" / flavour)
+        prepared = []
+        for host in hosts:
+            folder = self._folder(host)
+            self._clear(folder)
+            (folder / "fs").mkdir(parents=True)
+            private, key = make_key()
+            (folder / "key").touch(mode=0o600)
+            (folder / "key").write_bytes(private)
+            (folder / "authorized_keys").write_text(public + "\n")
+            prepared.append(replace(host, host_key=key))
+        return prepared
 
-    def _wait(self, hosts: Sequence[SandboxHost]) -> None:
-        """Until every sshd listens. A host that ended before that says why in its log."""
-        waiting = {(h.address, h.port): h for h in hosts}
-        deadline = time.monotonic() + START_SECONDS + len(hosts) * 0.2
-        while waiting:
-            for key in processes.listening() & set(waiting):
-                del waiting[key]
-            for host in waiting.values():
+    def _start(self, hosts: Sequence[SandboxHost]) -> tuple[SandboxHost, ...]:
+        """All of them, `AT_ONCE` at a time; returns when every one listens."""
+        pending, started = deque(hosts), list[SandboxHost]()
+        waiting: dict[tuple[str, int], tuple[SandboxHost, float]] = {}
+        while pending or waiting:
+            while pending and len(waiting) < AT_ONCE:
+                host = self._spawn(pending.popleft())
+                started.append(host)
+                waiting[host.address, host.port] = (host, time.monotonic() + START_SECONDS)
+            listening = processes.listening()
+            for key, (host, deadline) in list(waiting.items()):
                 if not host.running or time.monotonic() > deadline:
-                    log = (self.directory / "hosts" / host.folder / "log").read_text(errors="replace").strip()
-                    raise SandboxError(f"throw-away host {host.name} did not start: {log[-300:] or 'it said nothing'}")
-            if waiting:
-                time.sleep(0.02)
-        self._write([replace(h, namespace=processes.mount_namespace(h.pid)) if h in hosts else h for h in self.hosts])
+                    raise SandboxError(f"throw-away host {host.label} did not start: {self._last_words(host)}")
+                if key in listening:
+                    del waiting[key]
+            time.sleep(0.01)
+        for host in started:  # somebody else's sshd may have answered for one that could not have the address
+            if not host.running:
+                raise SandboxError(f"throw-away host {host.label} ended: {self._last_words(host)}")
+        return tuple(started)
 
-    def _write(self, hosts: Sequence[SandboxHost]) -> None:
-        files = {
-            "sandbox.json": json.dumps([asdict(host) for host in hosts], indent=1),
-            "known_hosts": "".join(host.known_hosts_line + "\n" for host in hosts),
-            "ssh_config": "".join(self._ssh_config(host) for host in hosts),
-        }
-        for name, text in files.items():
-            new = self.directory / (name + ".new")
-            new.write_text(text)
-            new.replace(self.directory / name)
+    def _spawn(self, host: SandboxHost) -> SandboxHost:
+        folder = self._folder(host)
+        flavour = FLAVOURS[host.flavour]
+        group = Cgroups(self.directory).make(host.label) if flavour.cgroup else None
+        words = flavour.words(host, self.directory, group)
+        log = (os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        files = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
+        files += [(os.POSIX_SPAWN_OPEN, stream, str(folder / "log"), *log) for stream in (1, 2)]
+        pid = os.posix_spawnp(words[0], words, processes.mark(folder), file_actions=files, setsid=True)
+        self._children.add(pid)
+        return replace(host, pid=pid, started=processes.start_time(pid))
 
-    def _ssh_config(self, host: SandboxHost) -> str:
-        return (
-            f"Host {host.name}\n  HostName {host.address}\n  Port {host.port}\n  User root\n"
-            f"  IdentityFile {self.key_file}\n  UserKnownHostsFile {self.directory / 'known_hosts'}\n"
-        )
+    def _last_words(self, host: SandboxHost) -> str:
+        logs = (self._folder(host) / "log", self._folder(host) / "fs/var/log/fleet-sandbox.log")
+        said = " ".join(path.read_text(errors="replace") for path in logs if path.exists())
+        return " ".join(said.split())[-300:] or "it said nothing"
+
+    def _clear(self, folder: Path) -> None:
+        """End every process of the hosts in `folder`, then remove it. Mounts are in the hosts' own namespaces."""
+        deadline = time.monotonic() + END_SECONDS
+        while left := set(processes.below(folder)):
+            for pid in left:
+                processes.end(pid, folder)
+            if time.monotonic() > deadline:
+                raise SandboxError(f"processes {sorted(left)} of throw-away hosts do not end")
+        for pid in list(self._children):
+            with contextlib.suppress(ChildProcessError):
+                if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                    continue
+            self._children.discard(pid)
+        if folder.exists():
+            shutil.rmtree(folder)
 
 
-def _addressed(wanted: Sequence[HostRequest], there: Sequence[SandboxHost]) -> list[HostRequest]:
-    """Every request with an address that nobody else has. Only loopback addresses are taken."""
-    taken = {host.address for host in there} | {request.address for request in wanted}
-    free = (f"127.9.{200 + n // 250}.{1 + n % 250}" for n in range(2000))
-    given = []
+def _addressed(wanted: Sequence[HostRequest], there: Sequence[SandboxHost], directory: str) -> Iterator[HostRequest]:
+    """Every request with an address that nobody else has. Only loopback addresses are given or taken."""
+    running = {(host.environment, host.name): host for host in there}
+    listening = processes.listening()
+    taken = {request.address for request in wanted} | {host.address for host in there}
+    # Sandboxes of other directories begin elsewhere in the range, so that two that start at once do not meet.
+    first = zlib.crc32(directory.encode())
+    free = (f"127.9.{128 + n // 250 % 128}.{1 + n % 250}" for n in range(first, first + 128 * 250))
+    if len({(request.environment, request.name) for request in wanted}) < len(wanted):
+        raise SandboxError("the same host is asked for twice")
     for request in wanted:
+        if not all(_NAME.match(word) for word in (request.environment, request.name)):
+            raise SandboxError(f"{request.environment}/{request.name}: expected names of letters, digits, dots, dashes")
         if request.address and not request.address.startswith("127."):
             raise SandboxError(
                 f"{request.name} has address {request.address}: throw-away hosts live on 127.0.0.0/8 only"
             )
-        address = request.address or next(one for one in free if one not in taken)
+        known = running.get((request.environment, request.name))
+        if known is not None:
+            if request.address not in ("", known.address):
+                raise SandboxError(f"{known.label} runs already, on {known.address}; `fleet sandbox down` ends it")
+            continue
+        if request.address and (request.address, request.port) in listening:
+            place = f"{request.address}:{request.port}"
+            raise SandboxError(f"{place}, of {request.name}, is in use; another sandbox? `fleet sandbox down` ends it")
+        address = request.address or next(a for a in free if a not in taken and (a, request.port) not in listening)
         taken.add(address)
-        given.append(replace(request, address=address))
-    return given
+        yield replace(request, address=address)
