@@ -6,6 +6,7 @@ Text content as a unified diff, everything else attribute by attribute; secrets 
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,11 +14,13 @@ import click
 
 from fleet.cli.printable import one_line, printable
 from fleet.model.change import Change, Plan
-from fleet.model.value import State, Value
+from fleet.model.value import Value
 
 SYMBOLS = {"create": ("+", "green"), "update": ("~", "yellow"), "remove": ("-", "red"), "trigger": ("↻", "cyan")}
 # Attributes that stand for the content, and never tell a person anything themselves.
 CONTENT = ("content", "sha256")
+# What the kind says already.
+OBVIOUS = ("type", "ensure")
 # What may be told of a sensitive resource.
 HARMLESS = ("ensure", "mode", "owner", "group", "type")
 # difflib is quadratic at worst; beyond this only sizes are told.
@@ -26,9 +29,14 @@ DIFF_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """How much to say. lines: of a diff, per change; width: columns; old: what a diff calls the old side."""
+    """How much to say.
+
+    lines: of a diff, per change. variants: of a change that differs by host, before only one is shown. width: columns.
+    old: what a diff calls the old side.
+    """
 
     lines: int = 40
+    variants: int = 3
     width: int = 80
     old: str = "on the host"
 
@@ -46,19 +54,23 @@ def change_lines(change: Change, plan: Plan, detail: Detail) -> list[str]:
 def _body(change: Change, detail: Detail) -> Iterator[str]:
     if change.action in {"remove", "trigger"}:
         return
-    after: State = change.after or {}
-    before: State = change.before or {}
-    names = change.attributes if change.before is not None else tuple(sorted(after))
+    names = change.attributes if change.before is not None else tuple(sorted(change.after or {}))
+    short: list[str] = []
     for name in names:
-        if name in CONTENT:
+        if name in CONTENT or (change.before is None and name in OBVIOUS):
             continue
+        old, new = (change.before or {}).get(name), (change.after or {}).get(name)
         if change.resource.sensitive and name not in HARMLESS:
-            yield f"{one_line(name)}: secret {'changed' if change.before is not None else 'set'}"
+            short.append(f"{one_line(name)}: secret {'changed' if change.before is not None else 'set'}")
+        elif any(isinstance(value, str) and "\n" in value for value in (old, new)):
+            yield f"{one_line(name)}:"
+            yield from unified(str(old or ""), str(new or ""), detail)
         elif change.before is None:
-            if after[name] is not None:
-                yield f"{one_line(name)} {value_text(name, after[name])}"
+            short += [] if new is None else [f"{one_line(name)} {value_text(name, new)}"]
         else:
-            yield f"{one_line(name)} {value_text(name, before.get(name))} → {value_text(name, after.get(name))}"
+            yield f"{one_line(name)} {value_text(name, old)} → {value_text(name, new)}"
+    if short:
+        yield from textwrap.wrap(", ".join(short), max(detail.width - 6, 40))
     if any(name in CONTENT for name in names):
         yield from content_lines(change, detail)
 
@@ -70,6 +82,11 @@ def content_lines(change: Change, detail: Detail) -> Iterator[str]:
     if change.resource.sensitive:
         sizes = f"{len(old):,} → {len(new):,} bytes" if old is not None else f"{len(new):,} bytes"
         yield f"secret {'set' if change.before is None else 'changed'} ({sizes})"
+        return
+    if change.resource.content is None:  # a kind that writes the content itself, from its attributes
+        wanted = getattr(change.resource.spec, "model_dump", dict)(exclude_defaults=True)
+        said = ", ".join(f"{one_line(name)} {value_text(name, value)}" for name, value in wanted.items())
+        yield from textwrap.wrap(said if change.before is None else f"differs from: {said}", max(detail.width - 6, 40))
         return
     if change.before is None:
         old = b""

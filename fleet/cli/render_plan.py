@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
-from fleet.cli.grouping import Group, group
+from fleet.cli.grouping import Group, Variant, group
 from fleet.cli.printable import one_line, printable
 from fleet.cli.ranges import by_environment
 from fleet.cli.render_change import Detail, change_lines
@@ -59,7 +59,7 @@ def _group_lines(one: Group, detail: Detail) -> Iterator[str]:
         yield from _title(f"{hosts} unreachable: {one.why}; not looked at, nothing changed", one, detail)
         yield from _error_lines(one)
     else:
-        same = ", same change" if len(one.hosts) > 1 else ""
+        same = "" if len(one.hosts) == 1 else ", same change" if one.same else ", same resources, some values differ"
         yield from _title(f"{hosts}{same}: {_SAME[one.verdict]}", one, detail)
         yield from _error_lines(one)
         yield from _changes(one, detail)
@@ -84,23 +84,36 @@ def _error_lines(one: Group) -> Iterator[str]:
 
 
 def _changes(one: Group, detail: Detail) -> Iterator[str]:
-    plan = one.plan
-    if plan is None:
-        return
-    for change in plan.changes:
-        outcome = one.sample.outcomes.get(change.resource.id)
-        lines = change_lines(change, plan, detail)
-        yield lines[0] + _mark(outcome)
-        yield from lines[1:]
+    for variants in one.variants():
+        first = variants[0].change
+        outcome = one.sample.outcomes.get(first.resource.id)
+        yield from _change(variants, _mark(outcome), detail)
         if outcome is not None and outcome.status is not Status.OK:
             if len(one.hosts) > 1 and outcome.output:
                 yield f"      {one_line(one.sample.environment)}/{one_line(one.sample.host)} said:"
-            yield from output_lines(outcome, change.resource.sensitive)
-        if left := one.sample.remaining.get(change.resource.id):
+            yield from output_lines(outcome, first.resource.sensitive)
+        if left := one.sample.remaining.get(first.resource.id):
             yield click.style(f"      after the last look: {one_line(left)}", fg="red")
+    plan = one.sample.plan
+    if plan is None:
+        return
     for name, why in sorted(plan.unreadable.items()):
         yield click.style(f"  ? {one_line(name)}", fg="magenta", bold=True) + "  could not be observed, so it stays"
         yield f"      {one_line(why.reason, 400)}"
+
+
+def _change(variants: Sequence[Variant], mark: str, detail: Detail) -> Iterator[str]:
+    """One change; where it differs by host, each variant, or the commonest alone when there are many."""
+    shown = variants if len(variants) <= detail.variants else variants[:1]
+    for number, one in enumerate(shown):
+        head, *body = change_lines(one.change, one.whole, detail)
+        if number == 0:
+            yield head + mark
+        if len(variants) > 1:
+            names = one_line(by_environment(one.hosts), 400)
+            more = "" if len(shown) == len(variants) else f"; {len(variants) - 1} other variants, -v shows them"
+            yield click.style(f"      on {names}{more}:", dim=True)
+        yield from body
 
 
 def _mark(outcome: Outcome | None) -> str:

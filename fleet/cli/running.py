@@ -94,7 +94,9 @@ def detail_of(invocation: Invocation) -> Detail:
     """-v shows whole diffs; never wider than the terminal."""
     width = click.get_current_context(silent=True)
     columns = (width.terminal_width if width is not None else None) or _columns()
-    return Detail(lines=40 if not invocation.verbose else 1_000_000, width=max(columns, 60))
+    most = 1_000_000
+    verbose = Detail(lines=most, variants=most, width=max(columns, 60))
+    return verbose if invocation.verbose else Detail(width=max(columns, 60))
 
 
 async def ask(question: str, color: bool | None) -> bool:

@@ -33,8 +33,25 @@ def test_hundreds_of_hosts_with_the_same_change_are_one_group() -> None:
     assert shown.count("file:/etc/motd") == 1
 
 
+def test_where_only_values_differ_the_rest_is_still_said_once() -> None:
+    """20 hosts whose motd holds their name, and one other file: one group; of the 20 variants one is shown."""
+    hosts = [
+        result(f"web-{i}", Verdict.PENDING, [file_change("/etc/same"), file_change(new=b"I am web-%d\n" % i)])
+        for i in range(1, 21)
+    ]
+    shown = text(*hosts)
+    assert shown.startswith("20 hosts, same resources, some values differ: would change\n  dev: web-[1:20]\n")
+    assert shown.count("file:/etc/same") == 1
+    assert shown.count("+I am web-") == 1
+    assert "on dev: web-1; 19 other variants, -v shows them:" in shown
+    other = [file_change("/etc/same"), file_change(new=b"I am a database\n")]
+    few = text(hosts[0], *(result(f"db-{i}", Verdict.PENDING, other) for i in (1, 2)))
+    assert "on dev: db-1, db-2:" in few
+    assert "on dev: web-1:" in few
+
+
 def test_different_changes_are_different_groups_the_largest_first() -> None:
-    hosts = [result("db-1", Verdict.PENDING, [file_change(new=b"three\n")])]
+    hosts = [result("db-1", Verdict.PENDING, [file_change("/etc/other")])]
     hosts += [result(f"web-{i}", Verdict.PENDING, [file_change()]) for i in (1, 2)]
     assert [len(g.hosts) for g in group(hosts)] == [2, 1]
 
