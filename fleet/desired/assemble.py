@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fleet.desired.build import Built
+from fleet.desired.build import Built, completed
 from fleet.desired.connection import bastions, merged_connection, target
 from fleet.desired.format import Shape
 from fleet.desired.graph import Part, arrange
@@ -121,6 +121,7 @@ class Assembler:
                 continue
             mine = self._mine(environment, host, [bundles[role] for role in host.roles], findings)
             built, uses_facts = _build(host, mine, around, tables, findings)
+            built = completed(built, self._kinds, not uses_facts or host.facts is not None)
             order = self._order(built, host_name, findings)
             specs[host_name] = _spec(host, targets[host_name], built, order, uses_facts)
             details[host_name] = HostDetail(host.entry, tuple(built.values()), _views(host, mine, around, tables))

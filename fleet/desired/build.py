@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -89,6 +89,8 @@ def _build(draft: Draft, view: View) -> Built:
         if ids := _ids(attribute, draft, members, view):
             watches[action] = ids
             needs += [(one, members[attribute].origin) for one in ids]
+    if not watches and (missing := draft.kind.idle(spec)):
+        raise Wrong(Problem(draft.origin, f"{draft.id} would never do anything", missing))
     resource = Resource(
         id=draft.id,
         kind=draft.kind.name,
@@ -108,6 +110,22 @@ def _build(draft: Draft, view: View) -> Built:
     object.__setattr__(resource, "digest", _digest(resource))  # not yet seen by anybody
     part = Part(draft.id, int(draft.kind.stage), tuple(owns), tuple(wants), tuple(needs), draft.origin)
     return Built(resource, part)
+
+
+def completed(built: Mapping[str, Built], kinds: Mapping[str, Kind], whole: bool) -> dict[str, Built]:
+    """One host's resources, each told what it must know of the others (see `Kind.complete`). whole: no fact is missing
+    that some resource waits for."""
+    found = dict(built)
+    claims: tuple[str, ...] | None = None
+    for name, one in built.items():
+        complete = kinds[one.resource.kind].complete
+        if complete is None:
+            continue
+        claims = claims or tuple(claim for other in built.values() for claim in other.part.owns)
+        resource = complete(one.resource, claims if whole else None)
+        if resource is not one.resource:
+            found[name] = replace(one, resource=replace(resource, digest=_digest(resource)))
+    return found
 
 
 def _meant(error: ValueError) -> str:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from fleet.model.step import Outcome, Script
+from fleet.model.change import Unreadable
+from fleet.model.step import Guard, Outcome, Script
 
 CONTENT_LIMIT = 65536
 
@@ -21,7 +22,13 @@ TEXT = r"""
 paths_stat() {
   for a do a=${a#* }; set -- "$@" "${a#* }"; shift; done
   stat -c '%f %a %u %g %s %U %G %i|%n' -- "$@" 2>/dev/null
-  for p do if [ -L "$p" ]; then printf 'L %s\n' "$p"; readlink -n -- "$p" | base64 | tr -d '\n'; printf '\n'; fi; done
+  for p do
+    if [ -L "$p" ]; then printf 'L %s\n' "$p"; readlink -n -- "$p" | base64 | tr -d '\n'; printf '\n'
+    elif ! [ -e "$p" ]; then
+      q=${p%/*}; while [ -n "$q" ] && ! [ -e "$q" ]; do q=${q%/*}; done
+      if [ -n "$q" ] && ! { [ -d "$q" ] && [ -x "$q" ]; }; then printf 'X %s\n%s\n' "$p" "$q"; fi
+    fi
+  done
 }
 paths_sum() {
   for a do
@@ -102,11 +109,12 @@ class _Answer:
     stats: dict[str, list[str]] = field(default_factory=dict)
     sums: dict[str, str] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
+    blocked: dict[str, str] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)
     entries: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def read(outcome: Outcome) -> dict[str, Seen]:
+def read(outcome: Outcome) -> dict[str, Seen | Unreadable]:
     """Path → what was found; a path that is absent has no entry. Raises ValueError for an answer that was cut."""
     text = outcome.output.decode(errors="surrogateescape")
     head, sums, rest = text.partition("SUMS\n")
@@ -118,7 +126,10 @@ def read(outcome: Outcome) -> dict[str, Seen]:
     for line in middle.split("\n"):
         _read_sum(line, answer)
     _read_bodies(tail.split("\n"), answer)
-    return {path: _seen(path, words, answer) for path, words in answer.stats.items()}
+    found: dict[str, Seen | Unreadable] = {path: _seen(path, words, answer) for path, words in answer.stats.items()}
+    for path, above in answer.blocked.items():
+        found.setdefault(path, Unreadable(f"{above} above it is not a directory that can be entered"))
+    return found
 
 
 def _read_stats(head: str, answer: _Answer) -> None:
@@ -126,6 +137,9 @@ def _read_stats(head: str, answer: _Answer) -> None:
     for line in lines:
         if line.startswith("L /"):
             answer.targets[line[2:]] = _decode(next(lines, "")).decode(errors="surrogateescape")
+            continue
+        if line.startswith("X /"):
+            answer.blocked[line[2:]] = next(lines, "")
             continue
         words, bar, path = line.partition("|")
         if bar and path.startswith("/"):
@@ -173,6 +187,22 @@ def _seen(path: str, words: Sequence[str], answer: _Answer) -> Seen:
         answer.contents.get(path),
         answer.entries.get(path),
     )
+
+
+def same(path: str, digest: str) -> Guard:
+    """Still the regular file that was seen. fl_sha is the session's own."""
+    return Guard(_SAME, (path, digest))
+
+
+_SAME = """\
+[ -f "$1" ] && ! [ -L "$1" ] && [ "$(fl_sha "$1")" = "$2" ] && return
+printf '%s\\n' "$1 is no longer as it was seen"; return 1
+"""
+
+
+def in_the_way(path: str, what: str) -> Guard:
+    """Never replaces a thing of another type: that is for a person to decide."""
+    return Guard("printf '%s\\n' \"a $2 stands at $1: remove it first\"; return 1\n", (path, what))
 
 
 def attributes(seen: Seen, owner: str | None, group: str | None) -> dict[str, Any]:

@@ -136,7 +136,12 @@ h=${e%:*}; h=${h##*:}; e=${e#*:*:}; uid=${e%%:*}; e=${e#*:}; gid=${e%%:*}
 d=$h/.ssh f=$h/.ssh/authorized_keys
 if [ -L "$h" ] || [ -L "$d" ] || [ -L "$f" ]; then echo "a symbolic link stands in the way to $f"; exit 75; fi
 if ! [ -d "$h" ]; then echo "the home $h of $u is not there"; exit 1; fi
-if ! [ -d "$d" ]; then mkdir -m 700 -- "$d" && chown "$uid:$gid" "$d" || exit 1; fi
+if ! [ -d "$d" ]; then mkdir -m 700 -- "$d" && chown -h "$uid:$gid" "$d" || exit 1; fi
+# Inside it from here on: a directory that is swapped for a link now changes nothing.
+here=$(cd -P -- "$h" && pwd -P)/.ssh
+cd -P -- "$d" || exit 1
+if [ "$(pwd -P)" != "$here" ]; then echo "$d was replaced while it was looked at"; exit 75; fi
+f=./authorized_keys
 out= old= sum=
 if [ -f "$f" ]; then
   sum=$(fl_sha "$f")

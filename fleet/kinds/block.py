@@ -78,11 +78,11 @@ def observe(resources: Sequence[Resource]) -> Probe:
     return Probe(_paths.probe(_paths.want(r.name.partition("#")[0], content=True) for r in resources), read)
 
 
-def _observed(resource: Resource, seen: _paths.Seen | None) -> Observed:
+def _observed(resource: Resource, seen: _paths.Seen | Unreadable | None) -> Observed:
     path, begin, end = _markers(resource)
-    if seen is None:
+    if not isinstance(seen, _paths.Seen):
         # Without `create` the file must be there first: then the block is absent, and the step will say so.
-        return None
+        return seen
     if seen.type != "file" or seen.content is None:
         return Unreadable(f"{path} is not a regular file that can be read")
     if seen.size > _paths.CONTENT_LIMIT or b"\0" in seen.content:

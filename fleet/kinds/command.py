@@ -125,6 +125,12 @@ def _witness(resource: Resource) -> tuple[str, ...] | None:
     return (spec.creates,) if spec.creates is not None else ()
 
 
+def _idle(spec: CommandSpec) -> str:
+    if spec.unless is not None or spec.creates is not None:
+        return ""
+    return "one of `unless`, `creates` and `only_on`, which say when it is to run"
+
+
 KIND = Kind(
     name="command",
     doc="A program run when something is not so yet.",
@@ -138,4 +144,5 @@ KIND = Kind(
     owns=lambda name, spec: (f"command:{name}",),
     wants=lambda name, spec: (),
     foreseeable=False,
+    idle=_idle,
 )

@@ -11,10 +11,10 @@ from pydantic import Field, field_validator, model_validator
 
 from fleet.kinds import _paths
 from fleet.kinds._spec import Account, EnsureField, Spec, check_text
-from fleet.model.change import Change, Observed
+from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
 from fleet.model.kind import Kind, Probe, Stage
-from fleet.model.step import Guard, Outcome, Put, Script, Step
+from fleet.model.step import Outcome, Put, Script, Step
 from fleet.model.value import State
 
 _NICKNAMES = ("@reboot", "@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
@@ -110,9 +110,11 @@ def observe(resources: Sequence[Resource]) -> Probe:
     return Probe(_paths.probe(args), read)
 
 
-def _observed(seen: _paths.Seen | None) -> Observed:
-    if seen is None:
-        return None
+def _observed(seen: _paths.Seen | Unreadable | None) -> Observed:
+    if not isinstance(seen, _paths.Seen):
+        return seen
+    if seen.type == "file" and not seen.digest:
+        return Unreadable("it exists, but its content cannot be read")
     found = _paths.attributes(seen, None, None) | {"sha256": seen.digest}
     return found if seen.content is None else found | {"content": seen.content}
 
@@ -123,12 +125,11 @@ def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
 
 def _steps(change: Change) -> tuple[Step, ...]:
     path = _path(change.resource.name)
+    if change.before is not None and change.before["type"] != "file":
+        return (_paths.in_the_way(path, change.before["type"]),)
     seen = change.before["sha256"] if change.before is not None else ""
     if change.after is None:
-        return (
-            Guard('[ -f "$1" ] && ! [ -L "$1" ] && [ "$(fl_sha "$1")" = "$2" ]\n', (path, seen)),
-            Script('rm -f -- "$1"\n', (path,)),
-        )
+        return (_paths.same(path, seen), Script('rm -f -- "$1"\n', (path,)))
     return (Put(path, _text(change.resource.spec), seen, "root", "root", "644"),)
 
 

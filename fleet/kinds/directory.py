@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
@@ -10,7 +11,7 @@ from pydantic import Field
 from fleet.kinds import _paths
 from fleet.kinds._spec import Account, EnsureField, Mode, Spec, check_path, owners, parents
 from fleet.kinds.file import own
-from fleet.model.change import Change, Observed
+from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
 from fleet.model.kind import Kind, Probe, Stage
 from fleet.model.step import Guard, Outcome, Script, Step
@@ -30,8 +31,8 @@ class DirectorySpec(Spec):
     owner: Account | None = Field(None, description="Name or number of the owner; left alone unless said.")
     group: Account | None = Field(None, description="Name or number of the group; left alone unless said.")
     mode: Mode | None = None
-    purge: bool = Field(False, description="Remove files and links directly in it that are not in `keep`.")
-    keep: tuple[str, ...] = Field((), description="With purge: names in it that stay.", strict=False)
+    purge: bool = Field(False, description="Remove files and links directly in it that no resource of the host names.")
+    keep: tuple[str, ...] = Field((), description="With purge: other names in it that stay.", strict=False)
     ensure: EnsureField = "present"
 
 
@@ -41,6 +42,21 @@ def state(name: str, spec: DirectorySpec, content: bytes | None) -> State | None
     wanted: dict[str, Any] = {"type": "directory"}
     wanted |= {k: v for k, v in (("owner", spec.owner), ("group", spec.group), ("mode", spec.mode)) if v is not None}
     return wanted | ({"unnamed": ()} if spec.purge else {})
+
+
+def complete(resource: Resource, claims: Iterable[str] | None) -> Resource:
+    """With purge, what other resources of the host have in it stays: their business, whether present or absent.
+    While those are not all known, nothing is purged."""
+    spec: DirectorySpec = resource.spec
+    if not spec.purge or resource.desired is None:
+        return resource
+    if claims is None:
+        patient = {key: value for key, value in resource.desired.items() if key != "unnamed"}
+        return replace(resource, desired=patient)
+    inside = resource.name.rstrip("/") + "/"
+    paths = (claim.partition(":")[2].partition("#")[0] for claim in claims if claim.startswith(("path:", "block:")))
+    named = {path.removeprefix(inside).partition("/")[0] for path in paths if path.startswith(inside)}
+    return replace(resource, spec=spec.model_copy(update={"keep": tuple(sorted(named | set(spec.keep)))}))
 
 
 def observe(resources: Sequence[Resource]) -> Probe:
@@ -54,9 +70,9 @@ def observe(resources: Sequence[Resource]) -> Probe:
     return Probe(_paths.probe(map(args, resources)), read)
 
 
-def _observed(resource: Resource, seen: _paths.Seen | None) -> Observed:
-    if seen is None:
-        return None
+def _observed(resource: Resource, seen: _paths.Seen | Unreadable | None) -> Observed:
+    if not isinstance(seen, _paths.Seen):
+        return seen
     spec: DirectorySpec = resource.spec
     found = _paths.attributes(seen, spec.owner, spec.group)
     if spec.purge and seen.entries is not None:
@@ -72,13 +88,13 @@ def _steps(change: Change) -> tuple[Step, ...]:
     path, before = change.resource.name, change.before
     spec: DirectorySpec = change.resource.spec
     if before is not None and before["type"] != "directory":
-        return (Guard('printf "%s\\n" "a $2 stands at $1: remove it first" >&2; false\n', (path, before["type"])),)
+        return (_paths.in_the_way(path, before["type"]),)
     still = Guard('[ -d "$1" ] && ! [ -L "$1" ]\n', (path,))
     if change.after is None:
         # Only an empty directory goes: what else is in it nobody has named.
         return (still, Script('rmdir -- "$1"\n', (path,)))
     if before is None:
-        make = Script('mkdir -- "$1" && { [ -z "$2" ] || chmod -- "$2" "$1"; }\n', (path, spec.mode or ""))
+        make = Script('mkdir ${2:+-m "$2"} -- "$1"\n', (path, spec.mode or ""))
         return (Guard('! [ -e "$1" ] && ! [ -L "$1" ]\n', (path,)), make, *own(path, spec.owner, spec.group, spec.mode))
     steps: list[Step] = [still]
     if {"owner", "group", "mode"} & set(change.attributes):
@@ -111,4 +127,5 @@ KIND = Kind(
     check=check_path,
     owns=lambda name, spec: (f"path:{name}",),
     wants=lambda name, spec: (*parents(name), *owners(spec.owner, spec.group)),
+    complete=complete,
 )

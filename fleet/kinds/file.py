@@ -14,7 +14,7 @@ from fleet.kinds._spec import Account, EnsureField, Mode, Spec, check_path, owne
 from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
 from fleet.model.kind import Kind, Probe, Stage
-from fleet.model.step import Guard, Outcome, Put, Script, Step
+from fleet.model.step import Outcome, Put, Script, Step
 from fleet.model.value import State
 
 
@@ -78,9 +78,9 @@ def observe(resources: Sequence[Resource]) -> Probe:
     return Probe(_paths.probe(map(args, resources)), read)
 
 
-def _observed(resource: Resource, seen: _paths.Seen | None) -> Observed:
-    if seen is None:
-        return None
+def _observed(resource: Resource, seen: _paths.Seen | Unreadable | None) -> Observed:
+    if not isinstance(seen, _paths.Seen):
+        return seen
     spec: FileSpec = resource.spec
     found = _paths.attributes(seen, spec.owner, spec.group) | {"size": seen.size}
     if seen.type == "file":
@@ -100,30 +100,25 @@ def _steps(change: Change) -> tuple[Step, ...]:
     resource, before = change.resource, change.before
     spec: FileSpec = resource.spec
     if before is not None and before["type"] != "file":
-        what = before["type"]
-        return (Guard('printf "%s\\n" "a $2 stands at $1: remove it first" >&2; false\n', (resource.name, what)),)
+        return (_paths.in_the_way(resource.name, before["type"]),)
     seen = before["sha256"] if before is not None else ""
     if change.after is None:
-        return (_same(resource.name, seen), Script('rm -f -- "$1"\n', (resource.name,)))
+        return (_paths.same(resource.name, seen), Script('rm -f -- "$1"\n', (resource.name,)))
     if before is not None and seen == change.after["sha256"]:
-        return (_same(resource.name, seen), *own(resource.name, spec.owner, spec.group, spec.mode))
+        return (_paths.same(resource.name, seen), *own(resource.name, spec.owner, spec.group, spec.mode))
     validate = tuple(shlex.split(spec.check)) if spec.check else ()
     content = resource.content or b""
     return (Put(resource.name, content, seen, spec.owner or "", spec.group or "", spec.mode or "", validate),)
 
 
-def _same(path: str, digest: str) -> Guard:
-    """Still the regular file that was seen. fl_sha is the session's own."""
-    return Guard('[ -f "$1" ] && ! [ -L "$1" ] && [ "$(fl_sha "$1")" = "$2" ]\n', (path, digest))
-
-
 def own(path: str, owner: str | None, group: str | None, mode: str | None) -> tuple[Step, ...]:
-    """Owner first: chown clears the setuid bit that chmod sets."""
+    """Owner first: chown clears the setuid bit that chmod sets. Five digits: with fewer, GNU's chmod would leave a
+    directory's setgid bit as it is."""
     steps: list[Step] = []
     if owner or group:
         steps.append(Script('chown -h -- "$1" "$2"\n', (f"{owner or ''}{':' + group if group else ''}", path)))
     if mode:
-        steps.append(Script('chmod -- "$1" "$2"\n', (mode, path)))
+        steps.append(Script('chmod -- "$1" "$2"\n', (mode.zfill(5), path)))
     return tuple(steps)
 
 

@@ -55,7 +55,8 @@ if command -v groupdel >/dev/null 2>&1; then groupdel -- "$1"; else delgroup "$1
 """
 SAME = """\
 if command -v getent >/dev/null 2>&1; then l=$(getent "$1" "$2"); else l=$(grep "^$2:" "/etc/$1"); fi
-[ "$l" = "$3" ]
+[ "$l" = "$3" ] && return
+printf '%s\\n' "the entry of $2 in $1 is no longer as it was seen"; return 1
 """
 
 

@@ -15,7 +15,7 @@ from fleet.model.kind import Kind, Probe, Stage
 from fleet.model.step import Outcome, Script, Step
 from fleet.model.value import State
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?\Z")
+_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+](:[a-z0-9]+)?\Z")
 _VERSION = re.compile(r"[A-Za-z0-9.+:~-]+\Z")
 
 
@@ -87,7 +87,8 @@ _INSTALL = """\
 fresh=; for l in /var/lib/apt/lists/*_Packages* /var/lib/apt/lists/*InRelease; do
   if [ -e "$l" ] && [ -z "$(find "$l" -mmin +1440 2>/dev/null)" ]; then fresh=1; break; fi
 done
-get() { apt-get -y -q "$@"; }
+# Pattern-Only: a name that apt does not know is not taken for a regular expression, which could match anything.
+get() { apt-get -y -q -o APT::Cmd::Pattern-Only=true "$@"; }
 opts='-o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-confdef -o DPkg::Lock::Timeout=120'
 opts="$opts -o APT::Install-Recommends=$1 --allow-downgrades --no-remove"; shift
 case " $* " in *"- "*) opts=${opts% --no-remove} ;; esac

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from fleet.kinds import _paths
 from fleet.kinds._spec import EnsureField, Spec, check_path, check_text, parents
-from fleet.model.change import Change, Observed
+from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
 from fleet.model.kind import Kind, Probe, Stage
 from fleet.model.step import Guard, Outcome, Script, Step
@@ -53,8 +53,8 @@ def observe(resources: Sequence[Resource]) -> Probe:
     return Probe(_paths.probe(_paths.want_stat(r.name) for r in resources), read)
 
 
-def _observed(seen: _paths.Seen | None) -> Observed:
-    return None if seen is None else {"type": seen.type, "target": seen.target}
+def _observed(seen: _paths.Seen | Unreadable | None) -> Observed:
+    return {"type": seen.type, "target": seen.target} if isinstance(seen, _paths.Seen) else seen
 
 
 def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
@@ -73,7 +73,7 @@ def _steps(change: Change) -> tuple[Step, ...]:
     if before is None:
         still = Guard('! [ -e "$1" ] && ! [ -L "$1" ]\n', (path,))
     elif before["type"] != "symlink":
-        return (Guard('printf "%s\\n" "a $2 stands at $1: remove it first" >&2; false\n', (path, before["type"])),)
+        return (_paths.in_the_way(path, before["type"]),)
     else:
         still = Guard('[ -L "$1" ] && [ "$(readlink -- "$1")" = "$2" ]\n', (path, before["target"]))
     if change.after is None:

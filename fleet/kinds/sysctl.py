@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from fleet.kinds import _paths
 from fleet.kinds._spec import EnsureField, Spec
 from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
@@ -114,6 +115,15 @@ def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
     return {change.resource.id: _steps(change) for change in changes}
 
 
+# As the look read it: white space is all the same.
+_SAME = """\
+f=/proc/sys/ r=$1 w=
+while case $r in *.*) : ;; *) false ;; esac; do f=$f${r%%.*}/; r=${r#*.}; done
+set -f
+while IFS= read -r l || [ -n "$l" ]; do for x in $l; do w="$w${w:+ }$x"; done; done <"$f$r"
+[ "$w" = "$2" ] && return
+printf '%s\\n' "$1 is no longer as it was seen"; return 1
+"""
 _SET = """\
 f=/proc/sys/ r=$1
 while case $r in *.*) : ;; *) false ;; esac; do f=$f${r%%.*}/; r=${r#*.}; done
@@ -126,12 +136,12 @@ def _steps(change: Change) -> tuple[Step, ...]:
     path, text = _path(name), before.get("text")
     seen = "" if text is None else hashlib.sha256(text.encode()).hexdigest()
     if after is None:
-        return (Guard('[ "$(fl_sha "$1")" = "$2" ]\n', (path, seen)), Script('rm -f -- "$1"\n', (path,)))
+        return (_paths.same(path, seen), Script('rm -f -- "$1"\n', (path,)))
     steps: list[Step] = []
     if before.get("persistent") != after["persistent"]:
         steps.append(Put(path, _text(name, after["persistent"]), seen, "root", "root", "644"))
     if before.get("live") != after["live"]:
-        steps.append(Script(_SET, (name, after["live"])))
+        steps += (Guard(_SAME, (name, before["live"])), Script(_SET, (name, after["live"])))
     return tuple(steps)
 
 

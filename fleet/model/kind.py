@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -53,6 +53,9 @@ class Kind:
     owns(name, spec): claims such as "path:/etc/motd", "user:alice", "unit:nginx.service": one owner each on a host.
     wants(name, spec): claims that must be right first if anything on the host owns them (automatic edges).
     foreseeable: False when its effects cannot be known beforehand (package, command): look again afterwards.
+    complete(resource, claims): the resource with what it must know of the host's others, whose claims these are; None
+        while some of them are not known yet.
+    idle(spec): what is missing when a resource that watches nothing would never do anything; else "".
     """
 
     name: str
@@ -67,3 +70,5 @@ class Kind:
     owns: Callable[[str, Any], tuple[str, ...]]
     wants: Callable[[str, Any], tuple[str, ...]]
     foreseeable: bool = True
+    complete: Callable[[Resource, Iterable[str] | None], Resource] | None = None
+    idle: Callable[[Any], str] = lambda spec: ""
