@@ -14,7 +14,8 @@ from fleet.model.step import Outcome, Report, Status, Task
 class Reader:
     """Reads one session's output; `expect` begins a batch, `done` is true once its last frame came.
 
-    limit: bytes kept of one batch's output. `overflow` is true once the host sent more than that.
+    limit: bytes kept of one batch's output. `overflow` is true once the host sent more than that. sid: the session that
+    can be ended, 0 when none can; greeted: the shell has answered at all.
     """
 
     def __init__(self, marker: str, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -26,7 +27,8 @@ class Reader:
         self._current: int | None = None
         self._began = 0.0
         self._size = 0
-        self.pid = 0
+        self.sid = 0
+        self.greeted = False
         self.bash = False
         self.done = True
         self.overflow = False
@@ -57,8 +59,8 @@ class Reader:
 
     def _frame(self, words: list[str], output: bytes) -> None:
         match words:
-            case ["H", pid, *shell] if pid.isdecimal():
-                self.pid, self.bash = int(pid), shell == ["bash"]
+            case ["H", sid, *shell] if sid.isdecimal():
+                self.sid, self.bash, self.greeted = int(sid), shell == ["bash"], True
             case ["B", number] if number.isdecimal() and int(number) < len(self._tasks):
                 self._current, self._began = int(number), self._clock()
             case ["E", number, status, code, step] if self._current is not None and number == str(self._current):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import signal
 from collections.abc import Sequence
 
 from fleet.errors import Failure, TransportError
 from fleet.model.host import Target
 from fleet.model.port import Session
+from fleet.transports.prelude import KILL
 from fleet.transports.session import Listener, ShellSession
 
 
@@ -53,11 +51,11 @@ class _Process(asyncio.SubprocessProtocol):
         assert isinstance(pipe, asyncio.WriteTransport)
         pipe.write(data)
 
-    async def kill(self, pid: int) -> None:
-        """The shell leads its own group; in a chroot its process id is ours, too."""
+    async def kill(self, session: int) -> None:
+        """Seen from here the session is the one this process leads, whatever the shell's own view of processes says."""
         assert self._transport is not None
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._transport.get_pid(), signal.SIGKILL)
+        words = ("/bin/sh", "-c", f"{KILL}\nfl_kill {self._transport.get_pid()} 0")
+        await (await asyncio.create_subprocess_exec(*words)).wait()
 
     def close(self) -> None:
         if self._transport is not None:

@@ -3,7 +3,27 @@
 Works in dash, bash --posix and BusyBox ash. Names begin with fl_. `$fl_m` is the session's random marker.
 """
 
-PRELUDE = r"""
+# fl_kill SESSION SPARED: end every process of the session but one. Groups do not do: timeout(1) makes its own.
+# Repeated, since what is forked meanwhile is found only then; bounded, since what hangs in the kernel cannot be ended at all.
+KILL = r"""
+fl_kill() {
+  fl_n=10
+  while [ "$fl_n" -gt 0 ]; do
+    fl_n=$((fl_n - 1)) fl_more=
+    for fl_i in /proc/[0-9]*/stat; do
+      { IFS= read -r fl_l <"$fl_i"; } 2>/dev/null || continue
+      fl_l=${fl_l##*) }; case $fl_l in [ZX]*) continue ;; esac
+      fl_l=${fl_l#* * * }; fl_l=${fl_l%% *}; fl_i=${fl_i#/proc/}; fl_i=${fl_i%/stat}
+      if [ "$fl_l" = "$1" ] && [ "$fl_i" != "$2" ]; then kill -KILL "$fl_i" 2>/dev/null && fl_more=1; fi
+    done
+    [ -n "$fl_more" ] || fl_n=0
+  done
+}
+"""
+
+PRELUDE = (
+    KILL
+    + r"""
 LC_ALL=C LANG=C DEBIAN_FRONTEND=noninteractive; export LC_ALL LANG DEBIAN_FRONTEND
 unset CDPATH ENV BASH_ENV
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH
@@ -13,10 +33,20 @@ fl_w=
 
 fl_frame() { printf '\n%s %s\n' "$fl_m" "$*"; }
 
-# The watchdog ends this session's whole process group when its time is up; the controller arms it.
+# This shell's session, proc(5). One that neither this shell nor its parent (sudo) leads is not ours to end.
+fl_sid=0
+if IFS= read -r fl_l </proc/self/stat; then
+  fl_l=${fl_l##*) }; fl_l=${fl_l#* * * }; fl_l=${fl_l%% *}
+  case $fl_l in "$$"|"$PPID") fl_sid=$fl_l ;; esac
+fi 2>/dev/null
+
+# The watchdog ends this whole session when its time is up; the controller arms it.
 fl_arm() {
   fl_disarm
-  ( trap 'kill "$s"; exit 0' TERM; sleep "$1" & s=$!; wait "$s"; kill -KILL 0 ) </dev/null >/dev/null 2>&1 &
+  (
+    trap 'kill "$s"; exit 0' TERM; sleep "$1" & s=$!; wait "$s"
+    if [ "$fl_sid" != 0 ]; then read -r me _ </proc/self/stat; fl_kill "$fl_sid" "$me"; else kill -KILL 0; fi
+  ) </dev/null >/dev/null 2>&1 &
   fl_w=$!
 }
 fl_disarm() {
@@ -94,6 +124,12 @@ fl_due() {
   printf '%s %s\n' "$2" "$3" >"$fl_d/due/$1" && fl_sync "$fl_d/due/$1"
 }
 
+# Shells say "I/O error" when a disk is full; df says it in so many words.
+fl_full() {
+  fl_x=$(df -Pk "$1" 2>/dev/null | tail -n 1); fl_x=${fl_x% *}; fl_x=${fl_x% *}; fl_x=${fl_x##* }
+  case $fl_x in [0-9]|[0-9][0-9]) fl_say "no space left on the file system of $1 ($fl_x kB)" ;; esac
+}
+
 # fl_put PATH SEEN OWNER GROUP MODE SHA256 ENCODING CONTENT [VALIDATE...]: observe-facts 6.2. Exit 75: conflict.
 fl_put() {
   p=$1 seen=$2 o=$3 g=$4 m=$5 want=$6 enc=$7 body=$8; shift 8
@@ -106,8 +142,8 @@ fl_put() {
   case $enc in
     text) printf %s "$body" >"$t" ;;
     *) printf %s "$body" | base64 -d >"$t" ;;
-  esac || { fl_say "cannot write $t"; return 1; }
-  if [ "$(fl_sha "$t")" != "$want" ]; then fl_say "$t is not what was sent: no space left on the device?"; return 1; fi
+  esac || { fl_say "cannot write $t"; fl_full "$dir"; return 1; }
+  if [ "$(fl_sha "$t")" != "$want" ]; then fl_say "$t is not what was sent"; fl_full "$dir"; return 1; fi
   if [ -f "$p" ]; then
     if [ -z "$o" ] || [ -z "$g" ] || [ -z "$m" ]; then
       fl_x=$(stat -c '%a %u %g' -- "$p") || return 1
@@ -136,3 +172,4 @@ fl_put() {
 # fl_stop TASK STATUS CODE STEP: a step failed; the subshell of its task ends here.
 fl_stop() { fl_j "failed $1" 2>/dev/null; fl_frame E "$1" "$2" "$3" "$4"; exit 97; }
 """
+)

@@ -1,7 +1,7 @@
 """A Session over any byte stream to a shell: what SSH and the local transport share.
 
 One batch at a time; the shell is started when it is first needed and again after it was killed. The deadline is kept on
-both sides: the host's watchdog ends the whole process group, and this side stops waiting a moment later.
+both sides: the host's watchdog ends the whole session, and this side stops waiting a moment later.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Channel(Protocol):
 
     def write(self, data: bytes) -> None: ...
 
-    async def kill(self, pid: int) -> None: ...
+    async def kill(self, session: int) -> None: ...
 
     def close(self) -> None: ...
 
@@ -118,23 +118,23 @@ class ShellSession:
         except TimeoutError:
             pass
         except asyncio.CancelledError:
-            await self._end(channel, reader.pid)
+            await self._end(channel, reader.sid)
             raise
         if reader.done:
             return
-        silent = listener.ended and not reader.pid
-        await self._end(channel, reader.pid)
+        silent = listener.ended and not reader.greeted
+        await self._end(channel, reader.sid)
         if silent:
             raise TransportError(*_why_no_shell(listener.last_words))
         reader.unfinished(truncated=reader.overflow)
 
-    async def _end(self, channel: Channel, pid: int) -> None:
-        """End what runs on the host (its whole process group), then this shell. Bounded, and cancel-proof."""
+    async def _end(self, channel: Channel, session: int) -> None:
+        """End what runs on the host (its whole session), then this shell. Bounded, and cancel-proof."""
         self._channel = None
-        if pid:
+        if session:
             with contextlib.suppress(TimeoutError, TransportError, OSError):
                 async with asyncio.timeout(KILL_TIME):
-                    await asyncio.shield(channel.kill(pid))
+                    await asyncio.shield(channel.kill(session))
         channel.close()
 
     def _arm(self, batch: Batch) -> float:

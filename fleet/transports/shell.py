@@ -15,8 +15,8 @@ from fleet.transports.quoting import encoded, quote, words
 
 
 def opening(marker: str) -> bytes:
-    """What a fresh shell is told first; it answers with frame H (its process id, "bash" where it is one)."""
-    hello = 'fl_frame H "$$" "${BASH_VERSION:+bash}"\n'
+    """What a fresh shell is told first; it answers with frame H (its session, "bash" where it is one)."""
+    hello = 'fl_frame H "$fl_sid" "${BASH_VERSION:+bash}"\n'
     return f"fl_m={marker}\n{PRELUDE}\n{hello}".encode()
 
 

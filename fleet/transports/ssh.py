@@ -18,6 +18,8 @@ from fleet.model.port import Session
 from fleet.model.step import Batch, Outcome, Report
 from fleet.pacing import Backoff
 from fleet.transports.limits import Limits
+from fleet.transports.prelude import KILL
+from fleet.transports.quoting import quote
 from fleet.transports.session import Channel, Listener, Opener, ShellSession
 from fleet.transports.ssh_errors import classify
 from fleet.transports.ssh_options import OptionsCache
@@ -133,9 +135,10 @@ class _SSHChannel:
         with contextlib.suppress(BrokenPipeError, OSError):
             self._channel.write(data)  # a channel that is gone tells its listener; there is nothing to add here
 
-    async def kill(self, pid: int) -> None:
+    async def kill(self, session: int) -> None:
         with contextlib.suppress(asyncssh.Error, OSError):
-            await self._connection.run(f"{self._become}kill -KILL -- -{pid}", encoding=None, check=False)
+            words = quote(f"{KILL}\nfl_kill {session} 0").decode()
+            await self._connection.run(f"exec {self._become}/bin/sh -c {words}", encoding=None, check=False)
 
     def close(self) -> None:
         self._channel.abort()

@@ -1,0 +1,109 @@
+"""Real hosts and a repository that describes them: what the end-to-end tests stand on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet.errors import SandboxError
+from fleet.sandbox import HostRequest, Sandbox, SandboxHost
+from fleet.sandbox.example import commit
+
+
+@dataclass
+class Done:
+    """A finished `fleet`."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Field:
+    """Some hosts of one environment `lab`, and a repository for them."""
+
+    root: Path
+    sandbox: Sandbox
+    repository: Path
+    lines: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {
+            "FLEET_STATE_DIR": str(self.root / "state"),
+            "FLEET_CACHE_DIR": str(self.root / "cache"),
+            "FLEET_KEY_FILE": str(self.sandbox.key_file),
+        }
+        return {k: v for k, v in os.environ.items() if not k.startswith(("FLEET_", "OTEL_"))} | own
+
+    def write(self, files: dict[str, str]) -> None:
+        """Files below environments/, committed."""
+        for name, text in files.items():
+            path = self.repository / "environments" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        commit(self.repository, "edit")
+
+    def host(self, name: str) -> SandboxHost:
+        return self.sandbox.find(name)
+
+    def on(self, name: str, script: str, check: bool = True) -> str:
+        """Run a script on a host as root, through the real ssh client."""
+        words = [*self.sandbox.ssh_words(self.host(name)), script]
+        return subprocess.run(words, capture_output=True, text=True, check=check, timeout=30).stdout
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        call = [sys.executable, "-m", "fleet.cli.main", *words]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(call, cwd=self.repository, env=self.environment, stdout=pipe, stderr=pipe, text=True)
+
+    def fleet(self, *words: str) -> Done:
+        process = self.start(*words)
+        out, err = process.communicate(timeout=100)
+        return Done(process.returncode, out, err)
+
+
+def make_field(root: Path, count: int, flavour: str = "plain") -> Field:
+    """`count` hosts h-1 … with the role `all`, empty until a test writes it."""
+    sandbox = Sandbox(root / "sandbox")
+    try:
+        sandbox.up([HostRequest(f"h-{n}", "lab") for n in range(1, count + 1)], flavour)
+    except SandboxError as error:
+        pytest.skip(str(error))
+    repository = root / "repository"
+    (repository / "environments").mkdir(parents=True)
+    subprocess.run(["git", "init", "--quiet", "--initial-branch=main", str(repository)], check=True)
+    hosts = "".join(f"  {h.name}: {{address: {h.address}, connection: {{port: {h.port}}}}}\n" for h in sandbox.hosts)
+    made = Field(root, sandbox, repository)
+    made.write(
+        {
+            "base/environment.yaml": "roles: {all: {}}\n",
+            "base/roles/all.yaml": "resources: {}\n",
+            "lab/hosts.yaml": f"hosts:\n{hosts}",
+            "lab/known_hosts": "".join(h.known_hosts_line + "\n" for h in sandbox.hosts),
+        }
+    )
+    return made
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Field]:
+    """Three hosts of this test's own."""
+    made = make_field(tmp_path, 3)
+    try:
+        yield made
+    finally:
+        made.sandbox.down()
