@@ -37,7 +37,7 @@ def _account(value: Any) -> Any:
 
 
 Mode = Annotated[str, BeforeValidator(_mode), Field(description='Octal mode in quotes, such as "0644".')]
-Account = Annotated[str, BeforeValidator(_account)]
+Account = Annotated[str, BeforeValidator(_account, json_schema_input_type=str | int)]
 EnsureField = Annotated[Ensure, Field(description="present, or absent to remove it.")]
 
 

@@ -19,6 +19,8 @@ from fleet.model.value import State
 
 
 def _value(value: Any) -> Any:
+    if value is None:
+        return None
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("expected a number or text")
     text = " ".join(str(value).split())
@@ -34,7 +36,7 @@ class SysctlSpec(Spec):
       net.ipv4.ip_forward: {value: 1}
     """
 
-    value: Annotated[str | None, BeforeValidator(lambda v: None if v is None else _value(v))] = Field(
+    value: Annotated[str | None, BeforeValidator(_value, json_schema_input_type=str | int | None)] = Field(
         None, description="What it should be; white space is all the same."
     )
     ensure: Annotated[EnsureField, Field(description="absent only forgets it: the live value stays.")] = "present"
