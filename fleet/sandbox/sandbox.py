@@ -157,9 +157,10 @@ class Sandbox:
         return replace(host, pid=pid, started=processes.start_time(pid))
 
     def _last_words(self, host: SandboxHost) -> str:
-        logs = (self._folder(host) / "log", self._folder(host) / "fs/var/log/fleet-sandbox.log")
-        said = " ".join(path.read_text(errors="replace") for path in logs if path.exists())
-        return " ".join(said.split())[-300:] or "it said nothing"
+        ended, status = os.waitpid(host.pid, os.WNOHANG)
+        code = f"; it ended with {os.waitstatus_to_exitcode(status)}" if ended else ""
+        said = (self._folder(host) / "log").read_text(errors="replace")
+        return (" ".join(said.split())[-300:] or "it said nothing") + code
 
     def _clear(self, folder: Path) -> None:
         """End every process of the hosts in `folder`, then remove it. Mounts are in the hosts' own namespaces."""
