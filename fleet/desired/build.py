@@ -108,7 +108,7 @@ def _build(draft: Draft, view: View) -> Built:
         digest="",
     )
     object.__setattr__(resource, "digest", _digest(resource))  # not yet seen by anybody
-    part = Part(draft.id, int(draft.kind.stage), tuple(owns), tuple(wants), tuple(needs), draft.origin)
+    part = Part(draft.id, int(draft.kind.stage), tuple(owns), tuple(wants), tuple(needs), draft.origin, desired is None)
     return Built(resource, part)
 
 

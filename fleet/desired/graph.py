@@ -25,6 +25,7 @@ class Part:
     wants: tuple[str, ...] = ()
     needs: tuple[tuple[str, Origin], ...] = ()
     origin: Origin = field(default=Origin(""))
+    absent: bool = False
 
 
 def arrange(parts: Sequence[Part], problems: list[Problem]) -> Graph:
@@ -35,9 +36,13 @@ def arrange(parts: Sequence[Part], problems: list[Problem]) -> Graph:
     for part in parts:
         for claim in part.wants:
             owner = _owner(claim, owners, part.id)
+            if not owner:
+                continue
+            # What goes, goes last: a directory after its files, a group after its users.
+            first, then = (part.id, owner) if by_id[owner].absent else (owner, part.id)
             # What is declared the other way round wins over what everybody usually expects.
-            if owner and part.id not in needs[owner]:
-                needs[part.id].add(owner)
+            if then not in needs[first]:
+                needs[then].add(first)
     _packages_first(parts, needs)
     order = _order(by_id, needs, problems)
     wave: dict[str, int] = {}

@@ -92,3 +92,13 @@ def test_a_circle_leaves_the_rest_in_order() -> None:
     graph = arrange([part("x:a", needs="x:b"), part("x:b", needs="x:a"), part("x:c")], problems)
     assert graph.order == ("x:c",)
     assert [one.message for one in problems] == ["these resources need each other in a circle: x:a → x:b → x:a"]
+
+
+def test_what_is_to_be_absent_goes_after_what_is_in_it() -> None:
+    old = Part("directory:/srv/old", Stage.DIRECTORY, ("path:/srv/old",), absent=True)
+    file = Part("file:/srv/old/a", Stage.FILE, ("path:/srv/old/a",), ("path:/srv", "path:/srv/old"), absent=True)
+    assert arrange([old, file, part("directory:/srv", Stage.DIRECTORY, owns="path:/srv")], []).order == (
+        "directory:/srv",
+        "file:/srv/old/a",
+        "directory:/srv/old",
+    )
