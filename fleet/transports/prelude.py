@@ -4,7 +4,7 @@ Works in dash, bash --posix and BusyBox ash. Names begin with fl_. `$fl_m` is th
 """
 
 # fl_kill SESSION SPARED: end every process of the session but one. Groups do not do: timeout(1) makes its own.
-# Repeated, since what is forked meanwhile is found only then; bounded, since what hangs in the kernel cannot be ended at all.
+# Repeated, since what is forked meanwhile is found only then; bounded, since what hangs in the kernel cannot be ended.
 KILL = r"""
 fl_kill() {
   fl_n=10
@@ -126,8 +126,8 @@ fl_due() {
 
 # Shells say "I/O error" when a disk is full; df says it in so many words.
 fl_full() {
-  fl_x=$(df -Pk "$1" 2>/dev/null | tail -n 1); fl_x=${fl_x% *}; fl_x=${fl_x% *}; fl_x=${fl_x##* }
-  case $fl_x in [0-9]|[0-9][0-9]) fl_say "no space left on the file system of $1 ($fl_x kB)" ;; esac
+  set -- "$1" $(df -Pk "$1" 2>/dev/null | tail -n 1)
+  case $5 in [0-9]|[0-9][0-9]) fl_say "no space left on the file system of $1 ($5 kB)" ;; esac
 }
 
 # fl_put PATH SEEN OWNER GROUP MODE SHA256 ENCODING CONTENT [VALIDATE...]: observe-facts 6.2. Exit 75: conflict.

@@ -97,10 +97,11 @@ def test_killed_in_the_middle_of_an_apply_the_file_is_old_or_new_and_the_next_ru
     lab.on("h-1", "touch /root/done; pkill -f '[s]leep 30.125'; true")
     lab.on("h-2", "touch /root/done; pkill -f '[s]leep 30.125'; true")
     lab.on("h-3", "touch /root/done; pkill -f '[s]leep 30.125'; true")
-    lab.write({"base/roles/all.yaml": ROLE})
+    lab.write({"base/roles/all.yaml": ROLE.replace("one", "two")})
     done = lab.fleet("apply", "--yes")
     assert done.code == 0, done.out + done.err
-    assert lab.on("h-1", "ls -A /etc/fleet-test; ls /var/lib/fleet/lock 2>/dev/null; true") == "a.conf\n"
+    left = lab.on("h-1", "cat /etc/motd; ls -A /etc/fleet-test; ls /var/lib/fleet/lock 2>/dev/null; true")
+    assert left == "two\na.conf\n", "no temporary file, no lock"
 
 
 def test_ctrl_c_ends_cleanly_and_says_what_was_not_done(lab: Field) -> None:
