@@ -27,13 +27,13 @@ STEPS = (
     Step(
         "What would change",
         "A look only: nothing is written on any host. Hosts with the same change are shown once.",
-        ("plan", *BOTH),
+        ("plan", *BOTH, "--short"),
         code=2,
     ),
     Step(
         "Make it so",
         "Changes go out in as few scripts as can be; then every host is looked at again. Only that says `changed`.",
-        ("apply", *BOTH, "--yes"),
+        ("apply", *BOTH, "--yes", "--short"),
     ),
     Step("Nothing is left to do", "The same look once more. An empty plan is the promise.", ("plan", *BOTH)),
     Step(

@@ -31,12 +31,15 @@ DIFF_BYTES = 256 * 1024
 class Detail:
     """How much to say.
 
-    lines: of a diff, per change. variants: of a change that differs by host, before only one is shown. width: columns.
+    lines: of a diff, per change; created: of the content of something new. short: which changes, and nothing of them.
+    variants: of a change that differs by host, before only one is shown. width: columns.
     old: what a diff calls the old side.
     """
 
     lines: int = 40
+    created: int = 8
     variants: int = 3
+    short: bool = False
     width: int = 80
     old: str = "on the host"
 
@@ -48,7 +51,7 @@ def change_lines(change: Change, plan: Plan, detail: Detail) -> list[str]:
     notes = [note for note in (_trigger(change, plan), _provisional(change, plan)) if note]
     if notes:
         head += "  " + click.style("; ".join(notes), dim=True)
-    return [head, *("      " + line for line in _body(change, detail))]
+    return [head] if detail.short else [head, *("      " + line for line in _body(change, detail))]
 
 
 def _body(change: Change, detail: Detail) -> Iterator[str]:
@@ -102,13 +105,14 @@ def unified(old: str, new: str, detail: Detail) -> Iterator[str]:
     lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), detail.old, "after", lineterm=""))
     if not lines and old != new:
         lines = ["  only the line endings differ, or the last line's end"]
-    elif not old:
+    most = detail.lines if old else detail.created
+    if not old:
         lines = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
-    for line in lines[: detail.lines]:
+    for line in lines[:most]:
         color = None if line[:3] in ("---", "+++") else {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
         yield click.style(one_line(line.replace("\t", "    "), 500), fg=color)
-    if len(lines) > detail.lines:
-        yield click.style(f"… {len(lines) - detail.lines:,} more lines; -v shows them", dim=True)
+    if len(lines) > most:
+        yield click.style(f"… {len(lines) - most:,} more lines; -v shows them", dim=True)
 
 
 def value_text(name: str, value: Value) -> str:

@@ -109,7 +109,7 @@ def _change(variants: Sequence[Variant], mark: str, detail: Detail) -> Iterator[
         head, *body = change_lines(one.change, one.whole, detail)
         if number == 0:
             yield head + mark
-        if len(variants) > 1:
+        if len(variants) > 1 and body:
             names = one_line(by_environment(one.hosts), 400)
             more = "" if len(shown) == len(variants) else f"; {len(variants) - 1} other variants, -v shows them"
             yield click.style(f"      on {names}{more}:", dim=True)

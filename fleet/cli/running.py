@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,13 +35,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is run: parts, revision, hosts, and the options that select the same hosts again (" -e dev")."""
+    """What is run, and how it is told. again: the options that select the same hosts once more (" -e dev").
+
+    short: which changes, without their diffs.
+    """
 
     app: App
     fleet: Fleet
     hosts: tuple[HostSpec, ...]
     invocation: Invocation
     again: str
+    short: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ async def run_hosts(job: Job, hosts: Sequence[HostSpec], apply: bool) -> Ran:
 
 def answer(job: Job, ran: Ran, applied: bool) -> Answer:
     """The whole run for people and for programs."""
-    detail = detail_of(job.invocation)
+    detail = detail_of(job.invocation, job.short)
     code = exit_code((r.verdict for r in ran.results), ran.interrupted)
     blocks = [render(ran.results, detail), _unfinished_text(ran, applied)]
     if job.invocation.trace:
@@ -90,13 +95,11 @@ def heading(job: Job) -> str:
     return f"at {said_of(job.fleet)}: "
 
 
-def detail_of(invocation: Invocation) -> Detail:
-    """-v shows whole diffs; never wider than the terminal."""
-    width = click.get_current_context(silent=True)
-    columns = (width.terminal_width if width is not None else None) or _columns()
+def detail_of(invocation: Invocation, short: bool = False) -> Detail:
+    """-v shows whole diffs and all variants; never wider than the terminal."""
+    width = max(shutil.get_terminal_size((80, 24)).columns, 60)
     most = 1_000_000
-    verbose = Detail(lines=most, variants=most, width=max(columns, 60))
-    return verbose if invocation.verbose else Detail(width=max(columns, 60))
+    return Detail(most, most, most, short, width) if invocation.verbose else Detail(short=short, width=width)
 
 
 async def ask(question: str, color: bool | None) -> bool:
@@ -131,9 +134,3 @@ def _unfinished_text(ran: Ran, applied: bool) -> str:
     names = one_line(by_environment((h.environment, h.name) for h in ran.unfinished), 2000)
     what = "not changed" if applied else "not looked at"
     return f"{said}: these hosts were {what}\n  {names}"
-
-
-def _columns() -> int:
-    import shutil
-
-    return shutil.get_terminal_size((80, 24)).columns

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+short_option = click.option("--short", is_flag=True, help="Only which resources change, without the diffs.")
+
+
 def selects_hosts(function: Function) -> Function:
     """Adds -e, --host, --role and --label, and hands them over as `selection`, a fleet.app.Selection."""
 

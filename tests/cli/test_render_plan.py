@@ -96,9 +96,10 @@ def test_a_secret_is_never_shown() -> None:
 
 
 def test_a_long_diff_is_cut_and_says_so() -> None:
-    shown = text(result("w", Verdict.PENDING, [file_change(old=None, new=b"line\n" * 100)]), lines=10)
+    shown = text(result("w", Verdict.PENDING, [file_change(old=b"x\n", new=b"line\n" * 100)]), lines=14)
     assert shown.count("+line") == 10
     assert "… 90 more lines; -v shows them" in shown
+    assert text(result("w", Verdict.PENDING, [file_change(old=None, new=b"line\n" * 100)])).count("+line") == 8
 
 
 def test_a_watcher_says_what_made_it_due_and_a_provisional_change_says_that_it_may_differ() -> None:

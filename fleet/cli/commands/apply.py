@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,7 @@ from fleet.cli.exit_codes import ExitCode
 from fleet.cli.opening import open_fleet
 from fleet.cli.options import Invocation
 from fleet.cli.options import command as fleet_command
-from fleet.cli.selection import again, selects_hosts
+from fleet.cli.selection import again, selects_hosts, short_option
 from fleet.cli.words import count
 from fleet.errors import UsageError
 from fleet.model.change import Verdict
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
     ),
 )
 @click.option("--yes", is_flag=True, help="Do not ask. Needed where there is no terminal.")
+@short_option
 @selects_hosts
 @click.pass_obj
-def command(invocation: Invocation, selection: Selection, yes: bool) -> Answer:
+def command(invocation: Invocation, selection: Selection, short: bool, yes: bool) -> Answer:
     """Change hosts so that they are as the repository says.
 
     On a terminal it shows the plan and asks first. With --yes it changes at once and shows each change with what
@@ -46,7 +48,7 @@ def command(invocation: Invocation, selection: Selection, yes: bool) -> Answer:
     if not yes and (invocation.json or not sys.stdin.isatty() or not sys.stderr.isatty()):
         raise UsageError("there is no terminal to ask on; say `fleet apply --yes` to change hosts without a question")
     app, fleet = open_fleet(invocation)
-    job = Job(app, fleet, app.select(fleet, selection), invocation, again(selection, invocation))
+    job = Job(app, fleet, app.select(fleet, selection), invocation, again(selection, invocation), short)
     if yes:
         return answer(job, run_async(app.closing(run_hosts(job, job.hosts, apply=True))), applied=True)
     return run_async(app.closing(_ask_and_apply(job)))
@@ -61,11 +63,15 @@ async def _ask_and_apply(job: Job) -> Answer:
     pending = {(r.environment, r.host): r for r in planned.results if r.verdict is Verdict.PENDING}
     if planned.interrupted or not pending:
         return answer(job, planned, applied=False)
-    show(render(pending.values(), detail_of(job.invocation)) + "\n", color=job.invocation.color)
+    show(render(pending.values(), detail_of(job.invocation, job.short)) + "\n", color=job.invocation.color)
     changes = sum(len(r.plan.changes) for r in pending.values() if r.plan is not None)
     question = f"{heading(job)}make {count(changes, 'change')} on {count(len(pending), 'host')}?"
     if not await ask(question, job.invocation.color):
         return Answer("nothing was changed", exit_code=ExitCode.PENDING)
     ran = await run_hosts(job, [h for h in job.hosts if (h.environment, h.name) in pending], apply=True)
     rest = tuple(r for r in planned.results if (r.environment, r.host) not in pending)
-    return answer(job, Ran(rest + ran.results, ran.unfinished, ran.interrupted, ran.times, ran.trace_id), applied=True)
+    return answer(
+        replace(job, short=True),
+        Ran(rest + ran.results, ran.unfinished, ran.interrupted, ran.times, ran.trace_id),
+        applied=True,
+    )

@@ -10,7 +10,7 @@ from fleet.cli.answer import Answer
 from fleet.cli.opening import open_fleet
 from fleet.cli.options import Invocation
 from fleet.cli.options import command as fleet_command
-from fleet.cli.selection import again, selects_hosts
+from fleet.cli.selection import again, selects_hosts, short_option
 
 if TYPE_CHECKING:
     from fleet.app import Selection
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
         ("fleet plan -e production --json > plan.json", "for a program; progress stays off"),
     ),
 )
+@short_option
 @selects_hosts
 @click.pass_obj
-def command(invocation: Invocation, selection: Selection) -> Answer:
+def command(invocation: Invocation, selection: Selection, short: bool) -> Answer:
     """Look at hosts, and show what would change on them.
 
     Nothing is written on any host. Hosts with the same change are shown once. Hosts that cannot be reached are told
@@ -36,5 +37,5 @@ def command(invocation: Invocation, selection: Selection) -> Answer:
     from fleet.cli.running import Job, answer, run_hosts
 
     app, fleet = open_fleet(invocation)
-    job = Job(app, fleet, app.select(fleet, selection), invocation, again(selection, invocation))
+    job = Job(app, fleet, app.select(fleet, selection), invocation, again(selection, invocation), short)
     return answer(job, run_async(app.closing(run_hosts(job, job.hosts, apply=False))), applied=False)

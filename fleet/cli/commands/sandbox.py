@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fleet.cli.answer import Answer
+from fleet.cli.opening import open_fleet
+from fleet.cli.options import Invocation, group
 from fleet.cli.options import command as fleet_command
-from fleet.cli.options import group
 from fleet.cli.printable import one_line
 from fleet.cli.words import count
 from fleet.errors import UsageError
 
 if TYPE_CHECKING:
-    from fleet.sandbox import Sandbox, SandboxHost
+    from fleet.sandbox import HostRequest, Sandbox, SandboxHost
 
 directory_option = click.option(
     "--directory", type=click.Path(path_type=Path), help="Where they live (default: sandbox/ beside the record)."
@@ -43,21 +44,38 @@ def command(context: click.Context) -> Answer | None:
 @fleet_command(
     "up",
     examples=(
-        ("fleet sandbox up --hosts 5", "web-1 to web-5"),
+        ("fleet sandbox up -e dev", "the hosts that the repository names in dev, at their loopback addresses"),
+        ("fleet sandbox up --hosts 5", "web-1 to web-5, of no repository"),
         ("fleet sandbox up --hosts 2 --systemd", "with a real systemd as process 1, to manage services"),
     ),
 )
-@click.option("--hosts", "number", type=click.IntRange(1, 2000), default=3, show_default=True, help="How many.")
+@click.option("--hosts", "number", type=click.IntRange(1, 2000), help="How many, when no repository names them.")
 @click.option("--name", default="web", show_default=True, help="They are called NAME-1, NAME-2, …")
-@click.option("-e", "--env", "environment", default="sandbox", show_default=True, help="The environment they are of.")
+@click.option("-e", "--env", "environments", multiple=True, metavar="ENV", help="The hosts of this environment.")
 @click.option("--systemd", is_flag=True, help="Run systemd as process 1 (needs root).")
 @directory_option
-def up(number: int, name: str, environment: str, systemd: bool, directory: Path | None) -> Answer:
-    """Start hosts. Those that run already stay as they are."""
+@click.pass_obj
+def up(
+    invocation: Invocation,
+    number: int | None,
+    name: str,
+    environments: tuple[str, ...],
+    systemd: bool,
+    directory: Path | None,
+) -> Answer:
+    """Start hosts. Those that run already stay as they are.
+
+    With -e the repository says which: their addresses must be loopback addresses (127.0.0.0/8). Then pin their keys
+    with `fleet hosts enroll -e ENV`, and log in with the key that is shown (FLEET_KEY_FILE).
+    """
     from fleet.sandbox import HostRequest
 
     sandbox = _sandbox(directory)
-    wanted = [HostRequest(f"{name}-{i}", environment) for i in range(1, number + 1)]
+    if environments and number is None:
+        wanted = _named(invocation, environments)
+    else:
+        first = environments[0] if environments else "sandbox"
+        wanted = [HostRequest(f"{name}-{i}", first) for i in range(1, (number or 3) + 1)]
     started = sandbox.up(wanted, "systemd" if systemd else "plain")
     files = {"key": sandbox.key_file, "known_hosts": sandbox.directory / "known_hosts"}
     files["ssh_config"] = sandbox.directory / "ssh_config"
@@ -100,6 +118,16 @@ def ssh(host: str, words: tuple[str, ...], directory: Path | None) -> Answer:
 
 for one in (up, down, listing, ssh):
     command.add_command(one)
+
+
+def _named(invocation: Invocation, environments: tuple[str, ...]) -> list[HostRequest]:
+    """The hosts of the repository's environments."""
+    from fleet.app import Selection
+    from fleet.sandbox import HostRequest
+
+    app, fleet = open_fleet(invocation)
+    hosts = app.select(fleet, Selection(environments))
+    return [HostRequest(h.name, h.environment, h.target.address, h.target.port) for h in hosts]
 
 
 def table(hosts: Sequence[SandboxHost]) -> str:
