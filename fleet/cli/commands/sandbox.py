@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,10 @@ def up(
     files["ssh_config"] = sandbox.directory / "ssh_config"
     lines = [f"started {count(len(started), 'host')}; {len(sandbox.hosts):,} are there", table(sandbox.hosts)]
     lines += [f"{label:<12}{one_line(str(path))}" for label, path in files.items()]
+    if environments and number is None:
+        chosen = " ".join(f"-e {one_line(one)}" for one in environments)
+        lines += ["next:", f"  export FLEET_KEY_FILE={one_line(shlex.quote(str(sandbox.key_file)))}"]
+        lines += [f"  fleet hosts enroll {chosen} --yes", "  git add environments && git commit -m 'Pin the keys'"]
     document = {"started": len(started), "hosts": documents(sandbox.hosts), **{k: str(v) for k, v in files.items()}}
     return Answer("\n".join(lines), document)
 
