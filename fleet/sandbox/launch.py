@@ -30,16 +30,18 @@ _ROOT = r"""
 set -eu
 d=$1 name=$2 address=$3 port=$4
 mount -t tmpfs -o mode=755 fleet "$d/fs"
-mkdir "$d/fs/up" "$d/fs/work" "$d/fs/root"
+mkdir "$d/fs/up" "$d/fs/work" "$d/fs/root" "$d/fs/home"
 mount -t overlay -o "lowerdir=/,upperdir=$d/fs/up,workdir=$d/fs/work" fleet "$d/fs/root"
 r=$d/fs/root
 hostname "$name" 2>/dev/null || :
 printf '%s\n' "$name" >"$r/etc/hostname"
 rm -rf "$r/var/lib/fleet"
+# A home of its own: the files of this machine's root are nobody's business there, and its .bashrc may be slow.
+mount --bind "$d/fs/home" "$r/root"
 mkdir -p "$r/root/.ssh" "$r/etc/fleet-sandbox"
 cp "$d/key" "$r/etc/fleet-sandbox/key"; chmod 600 "$r/etc/fleet-sandbox/key"
 cp "$d/authorized_keys" "$r/root/.ssh/authorized_keys"
-chmod 700 "$r/root/.ssh"; chmod 600 "$r/root/.ssh/authorized_keys"
+chmod 700 "$r/root" "$r/root/.ssh"; chmod 600 "$r/root/.ssh/authorized_keys"
 """
 
 # Kernel settings are the machine's, so a host gets its own copy of a few in "$s": what it sets, only it sees.
