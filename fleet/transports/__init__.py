@@ -4,3 +4,7 @@ shell, frames, prelude, quoting   the script protocol: Batch → bytes, bytes �
 session                           a Session over any byte stream to a shell
 ssh, ssh_options, ssh_errors      over SSH · local: this machine · scripted: for laws, steps → outcomes
 """
+
+from fleet.transports.scan import scan_host_keys
+
+__all__ = ["scan_host_keys"]
