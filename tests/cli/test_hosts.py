@@ -139,7 +139,7 @@ def test_apply_asks_on_a_terminal_and_a_no_changes_nothing(fleet_of: Repository,
 def test_ctrl_c_while_hosts_are_being_changed_says_what_is_known(fleet_of: Repository, tmp_path: Path) -> None:
     """web-1 is done, web-2 hangs in a change and is unknown, web-3 waits for its turn; afterwards all is well again."""
     role = f"/srv/{tmp_path.name}"
-    hang = f"resources:\n  file:\n    {role}/motd: {{validate: "sh -c 'sleep 60' {{path}}"}}\n"
+    hang = f"resources:\n  file:\n    {role}/motd:\n      validate: sh -c 'sleep 60' {{path}}\n"
     fleet_of.write({"dev/hosts/web-2.yaml": hang}, "hang")
     environment = {**os.environ, "FLEET_STATE_DIR": str(tmp_path / "state"), "FLEET_CACHE_DIR": str(tmp_path / "cache")}
     child = pexpect.spawn(

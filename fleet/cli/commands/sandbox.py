@@ -58,6 +58,8 @@ def command(context: click.Context) -> Answer | None:
 @click.pass_obj
 def up(
     invocation: Invocation,
+    /,
+    *,
     number: int | None,
     name: str,
     environments: tuple[str, ...],
