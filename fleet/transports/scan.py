@@ -15,9 +15,9 @@ from fleet.transports.ssh_options import KEX
 async def scan_host_keys(target: Target) -> list[str]:
     """Lines "ALGORITHM BASE64" of the keys that the host shows. Raises TransportError; a bastion is not passed yet."""
     if target.via is not None:
-        hint = f"on {target.via.host}, run: ssh-keyscan -p {target.port} {target.address}; add the line to known_hosts"
+        hint = f"on {target.via.host}: ssh-keyscan -p {target.port} {target.address}; add the line to known_hosts"
         raise TransportError(
-            Failure.HOST_KEY, f"{target.host} is behind a bastion and cannot be scanned from here", hint
+            Failure.HOST_KEY, f"{target.host} is behind a bastion, not seen from here", hint
         )
     try:
         async with asyncio.timeout(target.connect_timeout):
