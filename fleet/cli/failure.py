@@ -18,8 +18,8 @@ from fleet.errors import ConfigError, FleetError, Problem, TransportError, Usage
 
 def describe(error: BaseException, verbose: int = 0) -> Answer:
     """Whatever was raised, once. What nobody foresaw asks to be reported; -vvv or FLEET_DEBUG=1 adds the traceback."""
-    if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        return describe(error.exceptions[0], verbose)
+    if isinstance(error, BaseExceptionGroup) and verbose < 3:
+        return describe(error.exceptions[0], verbose)  # tasks side by side mostly fail for one reason
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return _answer("interrupted", "interrupted; nothing more was done", ExitCode.INTERRUPTED)
     if isinstance(error, ConfigError):

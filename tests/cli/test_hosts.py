@@ -158,3 +158,29 @@ def test_ctrl_c_while_hosts_are_being_changed_says_what_is_known(fleet_of: Repos
     fleet_of.write({"dev/hosts/web-2.yaml": "vars: {}\n"}, "mend")
     again = fleet_of("apply", "--yes")
     assert again.code == 0, again
+
+
+def test_enrolling_pins_what_hosts_show_and_never_a_changed_key_unasked(fleet_of: Repository, sandbox: Sandbox) -> None:
+    """Three new keys, with the fingerprints that ssh-keygen prints; then one pinned otherwise; then replaced."""
+    known = fleet_of.path / "environments/dev/known_hosts"
+    known.unlink()
+    asked = fleet_of("hosts", "enroll", "--working-tree")
+    assert (asked.code, "say --yes" in asked.err, known.exists()) == (1, True, False)
+    done = fleet_of("hosts", "enroll", "--working-tree", "--yes")
+    assert done.code == 0, done
+    lines = {host.known_hosts_line for host in sandbox.hosts}
+    assert set(known.read_text().splitlines()) == lines
+    assert fleet_of("plan", "--working-tree").code == 2
+    shown = pexpect.run(f"ssh-keygen -lf {known}", encoding="utf-8")
+    for line in str(shown).splitlines():
+        assert line.split()[1] in done.out
+
+    first, *rest = sorted(lines)
+    forged = first.rsplit(" ", 1)[0] + " " + rest[0].rsplit(" ", 1)[1]
+    known.write_text("\n".join([forged, *rest]) + "\n")
+    changed = fleet_of("hosts", "enroll", "--working-tree", "--yes", "--json")
+    assert (changed.code, len(changed.json["changed"]), changed.json["written"]) == (5, 1, [])
+    assert forged in known.read_text()
+    replaced = fleet_of("hosts", "enroll", "--working-tree", "--yes", "--replace")
+    assert replaced.code == 0, replaced
+    assert set(known.read_text().splitlines()) == lines
