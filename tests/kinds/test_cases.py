@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from fleet.model.change import PassResult, Verdict
-from tests.contracts.cases import Case, cases
+from tests.kinds.case import Case, cases
 from tests.kinds.describe import compiled
 from tests.kinds.root_host import RootHost
 
