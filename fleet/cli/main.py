@@ -84,7 +84,9 @@ def root() -> None:
 
 def run(arguments: Sequence[str]) -> ExitCode:
     """Carry out one command line and print what it says."""
-    invocation = Invocation(json="--json" in arguments)
+    invocation = Invocation(json="--json" in arguments)  # also when the rest of the line cannot be parsed
+    if "--no-color" in arguments:
+        invocation.color = False
     name = next((word for word in arguments if not word.startswith("-")), "fleet")
     try:
         result: Any = root.main(list(arguments), prog_name="fleet", standalone_mode=False, obj=invocation)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ class Invocation:
     working_tree: bool = False
     json: bool = False
     verbose: int = 0
-    color: bool | None = None
+    color: bool | None = field(default_factory=lambda: False if os.environ.get("NO_COLOR") else None)
     trace: bool = False
 
 
@@ -39,7 +40,7 @@ def common_options() -> list[click.Parameter]:
         option("--working-tree", is_flag=True, default=None, help="Read uncommitted files instead, and say so."),
         option("--json", is_flag=True, default=None, help="One JSON document on standard output."),
         option("-v", "--verbose", count=True, help="More detail; -vvv adds tracebacks."),
-        option("--no-color", "color", flag_value=False, default=None, type=bool, envvar="NO_COLOR",
+        option("--no-color", "color", flag_value=False, default=None, type=bool,
                help="No colours (also: NO_COLOR set)."),
         option("--trace", is_flag=True, default=None, help="Say which hosts were slowest and where their time went."),
     ]  # fmt: skip

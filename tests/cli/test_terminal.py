@@ -91,3 +91,19 @@ def test_without_a_terminal_there_are_plain_lines_and_no_colours() -> None:
     assert child.returncode == 130
     assert b"\x1b" not in out + first + rest
     assert b"interrupted: these hosts were not looked at" in out
+
+
+def test_colours_go_when_somebody_says_so(tmp_path: Path) -> None:
+    """On a terminal: NO_COLOR (no-color.org) and --no-color; an empty NO_COLOR says nothing."""
+    for words, variables, coloured in [
+        ((), {}, True),
+        (("--no-color",), {}, False),
+        ((), {"NO_COLOR": "1"}, False),
+        ((), {"NO_COLOR": ""}, True),
+    ]:
+        environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | variables
+        call = f"{sys.executable} -m fleet.cli.main plam {' '.join(words)}"
+        shown = pexpect.run(call, env=environment, cwd=str(tmp_path))
+        assert isinstance(shown, bytes)
+        assert b"there is no command" in shown
+        assert (b"\x1b[" in shown) is coloured, (words, variables)
