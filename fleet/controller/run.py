@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from fleet.controller.sessions import Sessions
 from fleet.converge.drive import Intent, run_pass
 from fleet.converge.witness import Memory
-from fleet.errors import Failure, TransportError
+from fleet.errors import Failure, FleetError, HistoryError, TransportError
 from fleet.model.change import PassResult, Plan, Verdict
 from fleet.model.host import HostSpec
 from fleet.model.kind import Kind
@@ -79,6 +79,11 @@ async def _one(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher) -> None
             if started:
                 run.results[spec.environment, spec.name] = _cut(spec, started)
             raise
+        except HistoryError:
+            raise  # what cannot be recorded is not done, on any host
+        except Exception as error:
+            # A mistake of ours that one host brings to light is that host's trouble only.
+            result = _broken(spec, started, error)
         span.set(verdict=str(result.verdict), round_trips=result.round_trips)
         await parts.journal.record(run.number, result, parts.telemetry.trace_id)
         if result.plan is not None and result.verdict not in (Verdict.UNREACHABLE, Verdict.UNKNOWN):
@@ -131,6 +136,13 @@ def _writer(spec: HostSpec) -> Callable[[int], Write]:
         return Write(spec.environment, max(time.time_ns() // 1_000_000, fence + 1), secrets.token_hex(8))
 
     return write
+
+
+def _broken(spec: HostSpec, started: Sequence[Plan], error: Exception) -> PassResult:
+    """fleet itself failed on this host; what it had begun to change there is unknown."""
+    what = FleetError(f"fleet itself failed on this host, please report it: {type(error).__name__}: {error}")
+    verdict = Verdict.UNKNOWN if started else Verdict.FAILED
+    return PassResult(spec.name, spec.environment, verdict, plan=started[-1] if started else None, error=what)
 
 
 def _cut(spec: HostSpec, started: Sequence[Plan]) -> PassResult:

@@ -1,0 +1,105 @@
+"""A run over many hosts: what goes wrong on one stays with that one, and a cut run says what it knows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from fleet.controller.run import Parts, Run, run_all
+from fleet.controller.sessions import Sessions
+from fleet.errors import Failure, TransportError
+from fleet.model.change import PassResult, Plan, Verdict
+from fleet.model.host import HostSpec, Target
+from fleet.model.port import Session
+from fleet.model.step import Batch, Outcome, Report
+from fleet.telemetry import Telemetry
+from tests.converge.world import KINDS, Deaf, World, host, resource
+
+
+@dataclass
+class Memo:
+    """A Journal that only remembers."""
+
+    intents: list[str] = field(default_factory=list)
+    records: dict[str, PassResult] = field(default_factory=dict)
+    finished: list[str] = field(default_factory=list)
+
+    async def start_run(self, command: str, environment: str, revision: str, trace_id: str) -> int:
+        return 1
+
+    async def intend(self, run: int, plan: Plan, attempt: str) -> None:
+        self.intents.append(plan.host)
+
+    async def record(self, run: int, result: PassResult, trace_id: str) -> None:
+        self.records[result.host] = result
+
+    async def settle(self, environment: str, host: str, digests: Mapping[str, str]) -> None: ...
+
+    async def finish_run(self, run: int, verdicts: Sequence[str]) -> None:
+        self.finished = [str(verdict) for verdict in verdicts]
+
+
+class Worlds:
+    """A Transport: host name → its world, an error, or a world that never answers a write."""
+
+    def __init__(self, worlds: Mapping[str, object]) -> None:
+        self.worlds = worlds
+
+    async def connect(self, target: Target) -> Session:
+        found = self.worlds[target.host]
+        if isinstance(found, Exception):
+            raise found
+        assert isinstance(found, World)
+        return found
+
+    async def aclose(self) -> None: ...
+
+
+class Stuck(World):
+    async def perform(self, batch: Batch, report: Report | None = None) -> Mapping[str, Outcome]:
+        if batch.write is not None:
+            await asyncio.Event().wait()
+        return await super().perform(batch, report)
+
+
+class Broken(World):
+    async def perform(self, batch: Batch, report: Report | None = None) -> Mapping[str, Outcome]:
+        raise RuntimeError("a mistake of ours")
+
+
+def hosts(names: Sequence[str]) -> list[HostSpec]:
+    spec = host([resource("file:a")])
+    return [replace(spec, name=name, target=Target(name, "dev")) for name in names]
+
+
+def parts(worlds: Mapping[str, object], journal: Memo) -> Parts:
+    return Parts(KINDS, Sessions({"ssh": Worlds(worlds)}), journal, Telemetry())
+
+
+def test_what_goes_wrong_on_one_host_stays_with_that_host() -> None:
+    lost = TransportError(Failure.REFUSED, "nothing listens")
+    worlds = {"good": World(), "gone": lost, "broken": Broken()}
+    journal, run = Memo(), Run(1, write=True)
+    asyncio.run(run_all(run, hosts(list(worlds)), parts(worlds, journal), Deaf()))
+    verdicts = {name: result.verdict for (_, name), result in run.results.items()}
+    assert verdicts == {"good": Verdict.CHANGED, "gone": Verdict.UNREACHABLE, "broken": Verdict.FAILED}
+    assert set(journal.records) == set(worlds) and sorted(journal.finished) == ["changed", "failed", "unreachable"]
+
+
+def test_a_cancelled_run_returns_with_what_it_knows() -> None:
+    """One host is done, one was being changed (unknown), one not begun: it has no result."""
+    worlds = {"good": World(), "stuck": Stuck()}
+    journal, run = Memo(), Run(1, write=True)
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(run_all(run, hosts(list(worlds)), parts(worlds, journal), Deaf()))
+        while "stuck" not in journal.intents or "good" not in journal.records:
+            await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    asyncio.run(cancelled())
+    assert run.interrupted
+    assert {n: r.verdict for (_, n), r in run.results.items()} == {"good": Verdict.CHANGED, "stuck": Verdict.UNKNOWN}
+    assert sorted(journal.finished) == ["changed", "unknown"]
