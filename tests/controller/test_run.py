@@ -24,15 +24,22 @@ class Memo:
     intents: list[str] = field(default_factory=list)
     records: dict[str, PassResult] = field(default_factory=dict)
     finished: list[str] = field(default_factory=list)
+    both: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def _heard(self) -> None:
+        if "stuck" in self.intents and "good" in self.records:
+            self.both.set()
 
     async def start_run(self, command: str, environment: str, revision: str, trace_id: str) -> int:
         return 1
 
     async def intend(self, run: int, plan: Plan, attempt: str) -> None:
         self.intents.append(plan.host)
+        self._heard()
 
     async def record(self, run: int, result: PassResult, trace_id: str) -> None:
         self.records[result.host] = result
+        self._heard()
 
     async def settle(self, environment: str, host: str, digests: Mapping[str, str]) -> None: ...
 
@@ -94,8 +101,7 @@ def test_a_cancelled_run_returns_with_what_it_knows() -> None:
 
     async def cancelled() -> None:
         task = asyncio.create_task(run_all(run, hosts(list(worlds)), parts(worlds, journal), Deaf()))
-        while "stuck" not in journal.intents or "good" not in journal.records:
-            await asyncio.sleep(0)
+        await journal.both.wait()
         task.cancel()
         await task
 
