@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.figure import Figure
 from fleet.desired.cache import NodeCache
 from fleet.desired.compile import Compiler
 from fleet.desired.load import load
@@ -38,9 +39,33 @@ def main() -> None:
         case = _compile if options.case == "compile" else _again
         print(json.dumps(case(options.directory)))
         return
+    hosts, resources, cases = _cases(options.hosts)
+    print(f"{hosts:,.0f} hosts, {resources:,.0f} resources")
+    print(f"{'case':<24}{'seconds':>9}{'target':>9}{'peak MB':>9}")
+    for case_name, figures in cases.items():
+        figures["target"] = TARGETS[case_name]
+        print(f"{case_name:<24}{figures['seconds']:>9.3f}{figures['target']:>9.1f}{figures['mb']:>9.0f}")
+    if options.json:
+        document = {"hosts": hosts, "resources": resources, "cases": cases}
+        options.json.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def measure(hosts: int) -> list[Figure]:
+    """The same for the table of all benchmarks."""
+    hosts_made, resources, cases = _cases(hosts)
+    what = f"{hosts_made:,.0f} hosts x {resources / hosts_made:.0f} resources become HostSpecs, in a fresh process"
+    figures = [
+        Figure(f"compile, {name}", one["seconds"], "s", f"{what}; peak {one['mb']:.0f} MB", target=TARGETS[name])
+        for name, one in cases.items()
+    ]
+    return figures
+
+
+def _cases(hosts: int) -> tuple[float, float, dict[str, dict[str, float]]]:
+    """How many hosts and resources, and {case: {seconds, mb}}."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        _generate(directory / "repository", options.hosts)
+        _generate(directory / "repository", hosts)
         cold, warm = _run(directory, "compile"), _run(directory, "compile")
         again = _run(directory, "again")
     cases = {
@@ -49,14 +74,7 @@ def main() -> None:
         "one role file changed": {"seconds": again["changed"], "mb": again["mb"]},
         "nothing changed": {"seconds": again["unchanged"], "mb": again["mb"]},
     }
-    print(f"{warm['hosts']:,.0f} hosts, {warm['resources']:,.0f} resources")
-    print(f"{'case':<24}{'seconds':>9}{'target':>9}{'peak MB':>9}")
-    for case_name, figures in cases.items():
-        figures["target"] = TARGETS[case_name]
-        print(f"{case_name:<24}{figures['seconds']:>9.3f}{figures['target']:>9.1f}{figures['mb']:>9.0f}")
-    if options.json:
-        document = {"hosts": warm["hosts"], "resources": warm["resources"], "cases": cases}
-        options.json.write_text(json.dumps(document, indent=2) + "\n")
+    return warm["hosts"], warm["resources"], cases
 
 
 def _run(directory: Path, case: str) -> dict[str, float]:

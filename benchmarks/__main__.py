@@ -1,0 +1,55 @@
+"""`python -m benchmarks`: every figure of fleet beside the floor that was measured in the same run on the same hosts.
+
+Prints one table, and what each figure means; writes JSON to benchmarks/results/DATE.json, or where --json says.
+Ends with 1 when a figure misses its target.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+from benchmarks import apply, compile, faults, look
+from benchmarks.figure import Figure, table
+from benchmarks.fixture import RESOURCES, fixture
+
+PARTS = ("apply", "look", "faults", "compile")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--hosts", type=int, default=200, help="throw-away hosts with real sshd (default: 200)")
+    parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be given several times")
+    parser.add_argument("--repeat", type=int, default=5, help="repetitions of what is cheap; the median counts")
+    parser.add_argument("--json", type=Path, help="where the figures go as JSON")
+    options = parser.parse_args()
+    chosen = options.only or PARTS
+    figures = list[Figure]()
+    if set(chosen) - {"compile"}:
+        figures += _on_hosts(options.hosts, chosen, options.repeat)
+    if "compile" in chosen:
+        figures += compile.measure(1000)
+    print(f"{options.hosts} hosts x {RESOURCES} resources, {os.cpu_count()} cores that the hosts share\n")
+    print(table(figures))
+    document = {"hosts": options.hosts, "resources": RESOURCES, "figures": [one.document() for one in figures]}
+    target = options.json or Path(__file__).parent / "results" / time.strftime("%Y-%m-%d.json")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(document, indent=2) + "\n")
+    return 1 if any(one.met is False for one in figures) else 0
+
+
+def _on_hosts(hosts: int, chosen: list[str], repeat: int) -> list[Figure]:
+    with fixture(hosts) as made:
+        figures = apply.measure(made)  # first: the others need hosts that are in sync
+        if "look" in chosen:
+            figures += look.measure(made, repeat)
+        if "faults" in chosen:
+            figures += faults.measure(made)
+    return figures if "apply" in chosen else [one for one in figures if one not in figures[:4]]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
