@@ -108,6 +108,7 @@ async def _pass(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher, intend
         intend=intend,
         settled=run.settled.get(key, {}),
         memory=run.memories.get(key),
+        telemetry=parts.telemetry,
     )
     before = session.round_trips
     traced = parts.telemetry.traced(session, spec.label)

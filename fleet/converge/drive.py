@@ -20,6 +20,7 @@ from fleet.model.host import HostSpec, Resource
 from fleet.model.kind import Kind
 from fleet.model.port import Session, Watcher
 from fleet.model.step import Batch, Command, Outcome, Status, Task, Write
+from fleet.telemetry import Telemetry
 
 # A host that needs more scripts than this for one pass is going round in circles.
 MAX_ROUNDS = 20
@@ -31,13 +32,14 @@ class Intent:
 
     intend: called with each round's Plan and the attempt's name before anything of it is sent; returns when the intent
     is on disk. settled: resource id → digest that an earlier pass verified, to tell drift from what Git asks for.
-    memory: what is remembered of this host since the last pass; None: look at everything.
+    memory: what is remembered of this host since the last pass; None: look at everything. telemetry: hears of plans.
     """
 
     write: Callable[[int], Write] | None = None
     intend: Callable[[Plan, str], Awaitable[None]] | None = None
     settled: Mapping[str, str] = field(default_factory=dict)
     memory: Memory | None = None
+    telemetry: Telemetry | None = None
 
 
 @dataclass(slots=True)
@@ -48,6 +50,7 @@ class _Pass:
     session: Session
     kinds: Mapping[str, Kind]
     watcher: Watcher
+    telemetry: Telemetry
     observed: dict[str, Observed] = field(default_factory=dict)
     state: HostState = field(default_factory=HostState)
     first: Plan | None = None
@@ -102,7 +105,10 @@ class _Pass:
         return read_witnesses(outcomes.get(WITNESS_TASK))
 
     def plan(self) -> Plan:
-        return plan(self.spec, self.observed, self.state.due, self.kinds)
+        with self.telemetry.span("plan", host=self.spec.label) as span:
+            found = plan(self.spec, self.observed, self.state.due, self.kinds)
+            span.set(changes=len(found.changes), unreadable=len(found.unreadable))
+        return found
 
     async def apply(self, chosen: Round, write: Write) -> None:
         """One script: the round's tasks, then the look at what they touched. Learns what became of both."""
@@ -123,7 +129,7 @@ async def run_pass(
     spec: HostSpec, session: Session, kinds: Mapping[str, Kind], intent: Intent, watcher: Watcher
 ) -> PassResult:
     """One host once through the loop."""
-    one = _Pass(spec, session, kinds, watcher)
+    one = _Pass(spec, session, kinds, watcher, intent.telemetry or Telemetry())
     error: FleetError | None = None
     try:
         await one.observe(intent.memory)
