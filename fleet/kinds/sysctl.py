@@ -65,22 +65,26 @@ def state(name: str, spec: SysctlSpec, content: bytes | None) -> State | None:
     return None if spec.ensure == "absent" else {"live": spec.value, "persistent": spec.value}
 
 
-# Each argument is a name. Read by the shell itself: no forks, however many settings there are.
+# Each argument is a name. One grep reads all live values, however many there are: the shell's own `read` asks the kernel
+# byte by byte, and a setting answers the first byte only.
 _LOOK = """\
+n=
 for k do
   f=/proc/sys/ r=$k
   while case $r in *.*) : ;; *) false ;; esac; do f=$f${r%%.*}/; r=${r#*.}; done
-  f=$f$r
-  if [ -r "$f" ]; then
-    printf 'live %s ' "$k"
-    while IFS= read -r l || [ -n "$l" ]; do printf '%s ' "$l"; done <"$f"
-    printf '\\n'
-  fi
+  if [ -r "$f$r" ]; then n="$n $f$r"; fi
   c=/etc/sysctl.d/60-fleet-$k.conf
   if [ -r "$c" ]; then
     while IFS= read -r l || [ -n "$l" ]; do printf 'kept %s %s\\n' "$k" "$l"; done <"$c"
   fi
 done
+[ -z "$n" ] || grep -Hs '' $n </dev/null | while IFS= read -r l; do
+  k= f=${l%%:*}
+  f=${f#/proc/sys/}
+  while case $f in */*) : ;; *) false ;; esac; do k=$k${f%%/*}.; f=${f#*/}; done
+  printf 'live %s %s\\n' "$k$f" "${l#*:}"
+done
+printf 'END\\n'
 """
 
 
@@ -88,10 +92,13 @@ def observe(resources: Sequence[Resource]) -> Probe:
     def read(outcome: Outcome) -> Mapping[str, Observed]:
         live: dict[str, str] = {}
         kept: dict[str, str] = {}
-        for line in outcome.output.decode(errors="backslashreplace").splitlines():
+        text = outcome.output.decode(errors="backslashreplace")
+        if not text.endswith("END\n"):
+            raise ValueError("the look at settings was cut short")
+        for line in text.splitlines():
             word, name, rest = [*line.split(" ", 2), "", ""][:3]
             if word == "live":
-                live[name] = " ".join(rest.split())
+                live[name] = " ".join([*live.get(name, "").split(), *rest.split()])
             elif word == "kept":
                 kept[name] = kept.get(name, "") + rest + "\n"
         return {r.id: _observed(r, live, kept) for r in resources}
@@ -122,7 +129,7 @@ _SAME = """\
 f=/proc/sys/ r=$1 w=
 while case $r in *.*) : ;; *) false ;; esac; do f=$f${r%%.*}/; r=${r#*.}; done
 set -f
-while IFS= read -r l || [ -n "$l" ]; do for x in $l; do w="$w${w:+ }$x"; done; done <"$f$r"
+for x in $(cat -- "$f$r" </dev/null); do w="$w${w:+ }$x"; done
 [ "$w" = "$2" ] && return
 printf '%s\\n' "$1 is no longer as it was seen"; return 1
 """
@@ -155,7 +162,7 @@ KIND = Kind(
     state=state,
     observe=observe,
     fix=fix,
-    witness=lambda resource: None,  # nothing but reading it proves a live value, and reading costs no fork
+    witness=lambda resource: None,  # nothing but reading it proves a live value, and reading costs little
     check=check,
     owns=lambda name, spec: (f"sysctl:{name}", f"path:{_path(name)}"),
     wants=lambda name, spec: ("path:/etc/sysctl.d",),
