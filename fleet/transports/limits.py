@@ -8,6 +8,10 @@ from contextlib import asynccontextmanager
 
 from fleet.model.host import Target
 
+# sshd drops connections by chance from its tenth login in progress on (MaxStartups), hardened ones earlier. Only many
+# hosts behind one address and port ever come near it.
+PER_ADDRESS = 3
+
 
 class Limits:
     """handshakes, scripts: in all. An environment's own limits stand in its targets; a bastion counts as a target."""
@@ -18,13 +22,16 @@ class Limits:
 
     @asynccontextmanager
     async def handshake(self, target: Target) -> AsyncIterator[None]:
-        async with self._environment("handshakes", target, target.handshakes), self._all["handshakes"]:
+        """The rarest first, so that who waits for one address holds no place that others could use."""
+        address = self._semaphore("address", f"{target.via}{target.address}:{target.port}", PER_ADDRESS)
+        own = self._semaphore("handshakes", target.environment, target.handshakes)
+        async with address, own, self._all["handshakes"]:
             yield
 
     @asynccontextmanager
     async def script(self, target: Target) -> AsyncIterator[None]:
-        async with self._environment("scripts", target, target.scripts), self._all["scripts"]:
+        async with self._semaphore("scripts", target.environment, target.scripts), self._all["scripts"]:
             yield
 
-    def _environment(self, what: str, target: Target, limit: int) -> asyncio.Semaphore:
-        return self._own.setdefault((what, target.environment, limit), asyncio.Semaphore(limit))
+    def _semaphore(self, what: str, whose: str, limit: int) -> asyncio.Semaphore:
+        return self._own.setdefault((what, whose, limit), asyncio.Semaphore(limit))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from fleet.errors import Failure, TransportError
@@ -11,18 +12,22 @@ from fleet.model.port import Session
 from fleet.transports.prelude import KILL
 from fleet.transports.session import Listener, ShellSession
 
+BECOME = {"none": (), "sudo": ("sudo", "-n", "--"), "doas": ("doas", "-n")}
+
 
 class LocalTransport:
-    """`command` starts the shell; it gets a session (and so a process group) of its own."""
+    """`command` starts the shell; it gets a session of its own, in which all that it starts can be found and ended."""
 
     def __init__(self, command: Sequence[str] = ("/bin/sh", "-s")) -> None:
         self._command = tuple(command)
 
     async def connect(self, target: Target) -> Session:
-        async def opener(listener: Listener) -> _Process:
-            return await _Process.start(self._command, listener)
+        command = (*BECOME[target.become], *self._command)
 
-        return ShellSession(opener, target.output_limit)
+        async def opener(listener: Listener) -> _Process:
+            return await _Process.start(command, listener, BECOME[target.become])
+
+        return ShellSession(opener, target.output_limit, target.connect_timeout)
 
     async def aclose(self) -> None:
         return None
@@ -31,15 +36,18 @@ class LocalTransport:
 class _Process(asyncio.SubprocessProtocol):
     """A shell as a subprocess."""
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
+    def __init__(self, listener: Listener, become: Sequence[str]) -> None:
+        self._listener, self._become = listener, become
         self._transport: asyncio.SubprocessTransport | None = None
+        self._exited = asyncio.Event()
 
     @classmethod
-    async def start(cls, command: Sequence[str], listener: Listener) -> _Process:
+    async def start(cls, command: Sequence[str], listener: Listener, become: Sequence[str]) -> _Process:
         loop = asyncio.get_running_loop()
         try:
-            transport, protocol = await loop.subprocess_exec(lambda: cls(listener), *command, start_new_session=True)
+            transport, protocol = await loop.subprocess_exec(
+                lambda: cls(listener, become), *command, start_new_session=True
+            )
         except OSError as error:
             raise TransportError(Failure.SHELL, f"cannot start {command[0]}: {error.strerror}") from error
         protocol._transport = transport
@@ -48,18 +56,25 @@ class _Process(asyncio.SubprocessProtocol):
     def write(self, data: bytes) -> None:
         assert self._transport is not None
         pipe = self._transport.get_pipe_transport(0)
-        assert isinstance(pipe, asyncio.WriteTransport)
-        pipe.write(data)
+        if isinstance(pipe, asyncio.WriteTransport) and not pipe.is_closing():
+            pipe.write(data)
 
-    async def kill(self, session: int) -> None:
+    async def end(self, session: int) -> None:
         """Seen from here the session is the one this process leads, whatever the shell's own view of processes says."""
         assert self._transport is not None
-        words = ("/bin/sh", "-c", f"{KILL}\nfl_kill {self._transport.get_pid()} 0")
+        words = (*self._become, "/bin/sh", "-c", KILL, "sh", str(self._transport.get_pid()))
         await (await asyncio.create_subprocess_exec(*words)).wait()
 
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
+    async def close(self) -> None:
+        """The end of its input lets a shell that waits for more end by itself, its watchdog included."""
+        assert self._transport is not None
+        pipe = self._transport.get_pipe_transport(0)
+        if pipe is not None:
+            pipe.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await self._exited.wait()
+        self._transport.close()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 1:
@@ -67,5 +82,13 @@ class _Process(asyncio.SubprocessProtocol):
         else:
             self._listener.error_text(data)
 
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        """All that it said was heard. process_exited may come before that."""
+        if fd == 1:
+            self._listener.exited = True
+            self._listener.end()
+
     def process_exited(self) -> None:
-        self._listener.end()
+        self._exited.set()
+        # What it left behind may hold its output open for ever.
+        asyncio.get_running_loop().call_later(0.2, self._listener.end)

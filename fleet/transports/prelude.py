@@ -1,51 +1,74 @@
 """The host's half of the script protocol: POSIX sh functions, sent once when a session begins. Constant text, no data.
 
-Works in dash, bash --posix and BusyBox ash. Names begin with fl_. `$fl_m` is the session's random marker.
+Works in dash, bash --posix and BusyBox ash; needs /proc to end processes. Names begin with fl_. `$fl_m` is the
+session's random marker. Kinds may use fl_sha, fl_put and fl_say in steps that write.
 """
 
-# fl_kill SESSION SPARED: end every process of the session but one. Groups do not do: timeout(1) makes its own.
-# Repeated, since what is forked meanwhile is found only then; bounded, since what hangs in the kernel cannot be ended.
-KILL = r"""
+# Reading processes. Built-ins only: no fork, however many processes there are.
+_PROCESSES = r"""
+# fl_stat PID: sets fl_parent, fl_its_session and fl_started; fails when there is no such process, or it is a zombie.
+fl_stat() {
+  { IFS= read -r fl_x <"/proc/$1/stat"; } 2>/dev/null || return 1
+  set -- ${fl_x##*) }
+  fl_parent=$2 fl_its_session=$4 fl_started=${20}
+  [ "$1" != Z ]
+}
+# fl_kill SESSION KEPT: ends all processes of a session but those in KEPT (" 12 34 "), until there are none.
 fl_kill() {
-  fl_n=10
-  while [ "$fl_n" -gt 0 ]; do
-    fl_n=$((fl_n - 1)) fl_more=
-    for fl_i in /proc/[0-9]*/stat; do
-      { IFS= read -r fl_l <"$fl_i"; } 2>/dev/null || continue
-      fl_l=${fl_l##*) }; case $fl_l in [ZX]*) continue ;; esac
-      fl_l=${fl_l#* * * }; fl_l=${fl_l%% *}; fl_i=${fl_i#/proc/}; fl_i=${fl_i%/stat}
-      if [ "$fl_l" = "$1" ] && [ "$fl_i" != "$2" ]; then kill -KILL "$fl_i" 2>/dev/null && fl_more=1; fi
+  fl_more=5
+  while [ "$fl_more" -gt 0 ]; do
+    fl_more=$((fl_more - 1)) fl_found=
+    for fl_i in /proc/[0-9]*; do
+      fl_i=${fl_i#/proc/}
+      fl_stat "$fl_i" && [ "$fl_its_session" = "$1" ] || continue
+      case $2 in *" $fl_i "*) continue ;; esac
+      kill -KILL "$fl_i" 2>/dev/null && fl_found=1
     done
-    [ -n "$fl_more" ] || fl_n=0
+    [ -n "$fl_found" ] || return 0
   done
 }
 """
 
+# Ends what is left of a session, from another one. Argument: the session's id.
+KILL = _PROCESSES + 'fl_kill "$1" " $$ "\n'
+
 PRELUDE = (
-    KILL
-    + r"""
+    r"""
 LC_ALL=C LANG=C DEBIAN_FRONTEND=noninteractive; export LC_ALL LANG DEBIAN_FRONTEND
 unset CDPATH ENV BASH_ENV
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH
 umask 022
 fl_d=/var/lib/fleet
-fl_w=
+fl_w= fl_locked= fl_no=
 
 fl_frame() { printf '\n%s %s\n' "$fl_m" "$*"; }
+fl_say() { printf '%s\n' "$*"; }
+"""
+    + _PROCESSES
+    + r"""
+# fl_self: sets fl_me to the process id of this very subshell ($$ is the session's shell).
+fl_self() { fl_me=; { read -r fl_me fl_x </proc/self/stat; } 2>/dev/null; }
+# Is the session ours alone? Its leader is this shell, what became root to start it, or this connection's server.
+fl_session() {
+  fl_s=0
+  fl_stat "$$" || return 0
+  fl_its=$fl_its_session fl_up=$fl_parent
+  if [ "$fl_its" != "$$" ] && [ "$fl_its" != "$fl_up" ]; then
+    fl_stat "$fl_up" && [ "$fl_its" = "$fl_parent" ] || return 0
+  fi
+  fl_s=$fl_its
+}
+fl_session
 
-# This shell's session, proc(5). One that neither this shell nor its parent (sudo) leads is not ours to end.
-fl_sid=0
-if IFS= read -r fl_l </proc/self/stat; then
-  fl_l=${fl_l##*) }; fl_l=${fl_l#* * * }; fl_l=${fl_l%% *}
-  case $fl_l in "$$"|"$PPID") fl_sid=$fl_l ;; esac
-fi 2>/dev/null
-
-# The watchdog ends this whole session when its time is up; the controller arms it.
+# The watchdog ends the whole session when its time is up; the controller arms it.
 fl_arm() {
   fl_disarm
   (
-    trap 'kill "$s"; exit 0' TERM; sleep "$1" & s=$!; wait "$s"
-    if [ "$fl_sid" != 0 ]; then read -r me _ </proc/self/stat; fl_kill "$fl_sid" "$me"; else kill -KILL 0; fi
+    trap 'kill "$s" 2>/dev/null; exit 0' TERM
+    sleep "$1" & s=$!
+    wait "$s"
+    fl_self
+    if [ "$fl_s" != 0 ]; then fl_kill "$fl_s" " $fl_me "; else kill -KILL "$$"; fi
   ) </dev/null >/dev/null 2>&1 &
   fl_w=$!
 }
@@ -54,39 +77,50 @@ fl_disarm() {
 }
 trap fl_disarm EXIT
 
-fl_sha() {
-  if command -v sha256sum >/dev/null 2>&1; then sha256sum <"$1"
-  elif command -v shasum >/dev/null 2>&1; then shasum -a 256 <"$1"
-  else openssl dgst -sha256 -r <"$1"; fi | { read -r fl_h fl_rest; printf %s "$fl_h"; }
+# fl_limit SECONDS: ends what this subshell started, and what that started, once the time is up. fl_unlimit: in time.
+fl_limit() {
+  (
+    trap 'kill "$s" 2>/dev/null; exit 0' TERM
+    sleep "$1" >/dev/null 2>&1 & s=$!
+    wait "$s"
+    trap '' TERM
+    fl_say "ended: it took longer than $1 s"
+    fl_self
+    fl_kept=" $fl_me $fl_w "
+    for fl_i in /proc/[0-9]*; do
+      if fl_stat "${fl_i#/proc/}" && [ "$fl_parent" = "$fl_w" ]; then fl_kept="$fl_kept${fl_i#/proc/} "; fi
+    done
+    while fl_stat "$fl_me" && [ "$fl_parent" -gt 1 ]; do fl_me=$fl_parent; fl_kept="$fl_kept$fl_me "; done
+    if [ "$fl_s" != 0 ]; then fl_kill "$fl_s" "$fl_kept"; fi
+  ) </dev/null &
+  fl_l=$!
 }
-fl_sync() { sync "$1" 2>/dev/null || sync; }
-fl_say() { printf '%s\n' "$*"; }
+fl_unlimit() { kill "$fl_l" 2>/dev/null; wait "$fl_l" 2>/dev/null; }
 
-# Journal of this attempt: append-only; `commit` comes last.
+# fl_sum: digest of standard input; fl_sha FILE: 64 digits, or nothing where it cannot be read.
+if command -v sha256sum >/dev/null 2>&1; then fl_sum() { sha256sum; }
+elif command -v shasum >/dev/null 2>&1; then fl_sum() { shasum -a 256; }
+else fl_sum() { openssl dgst -sha256 -r; }; fi
+fl_sha() { set -- "$(fl_sum <"$1")"; printf %s "${1%% *}"; }
+fl_sync() { sync "$1" 2>/dev/null || sync; }
+
+# Journal of this attempt: append-only; `commit` comes last. Pre-images will stand beside it.
 fl_j() { printf '%s\n' "$*" >>"$fl_d/journal/$fl_a"; }
 
 # fl_begin ENVIRONMENT TOKEN ATTEMPT: may this writer write here? Sets fl_no to the reason when it may not.
 fl_begin() {
   fl_no= fl_a=$3
-  fl_boot=; [ -r /proc/sys/kernel/random/boot_id ] && read -r fl_boot </proc/sys/kernel/random/boot_id
   if ! [ -d "$fl_d/due" ] || ! [ -d "$fl_d/journal" ]; then
-    fl_x=$(mkdir -p "$fl_d/due" "$fl_d/journal" 2>&1) || { fl_no="cannot keep a record on this host: $fl_x"; return; }
+    fl_x=$(umask 077; mkdir -p "$fl_d/due" "$fl_d/journal" 2>&1) ||
+      { fl_no="cannot keep a record on this host: $fl_x"; return; }
   fi
-  if ! mkdir "$fl_d/lock" 2>/dev/null; then
-    fl_p= fl_b=; { read -r fl_p fl_b <"$fl_d/lock/owner"; } 2>/dev/null
-    if [ -n "$fl_p" ] && [ "$fl_b" = "$fl_boot" ] && kill -0 "$fl_p" 2>/dev/null; then
-      fl_no="another apply is running on this host (process $fl_p)"; return
-    fi
-    rm -rf "$fl_d/lock"; mkdir "$fl_d/lock" || { fl_no="cannot take the lock $fl_d/lock"; return; }
-  fi
-  fl_locked=1
-  printf '%s %s\n' "$$" "$fl_boot" >"$fl_d/lock/owner"
+  fl_lock || return
   fl_e=; [ -r "$fl_d/environment" ] && read -r fl_e <"$fl_d/environment"
   if [ -n "$fl_e" ] && [ "$fl_e" != "$1" ]; then
     fl_no="this host belongs to environment $fl_e, not $1"; return
   fi
   fl_f=0; [ -r "$fl_d/fence" ] && read -r fl_f <"$fl_d/fence"
-  if ! [ "$2" -gt "$fl_f" ]; then
+  if ! [ "$2" -gt "$fl_f" ] 2>/dev/null; then
     fl_no="a newer apply has been here (token $fl_f, this one has $2)"; return
   fi
   [ -n "$fl_e" ] || fl_keep environment "$1" || return
@@ -95,8 +129,27 @@ fl_begin() {
   fl_j "begin $1 $2" 2>/dev/null || fl_no="cannot write to $fl_d/journal: no space left, or read-only"
 }
 fl_keep() {
-  { printf '%s\n' "$2" >"$fl_d/$1.new"; } 2>/dev/null && mv -f "$fl_d/$1.new" "$fl_d/$1" 2>/dev/null && return
+  { printf '%s\n' "$2" >"$fl_d/$1.new"; } 2>/dev/null && fl_sync "$fl_d/$1.new" &&
+    mv -f "$fl_d/$1.new" "$fl_d/$1" 2>/dev/null && return
   fl_no="cannot write to $fl_d: no space left, or read-only"; return 1
+}
+# The lock is a symbolic link that says who: made in one step, so never seen without its owner.
+fl_lock() {
+  fl_boot=; { read -r fl_boot </proc/sys/kernel/random/boot_id; } 2>/dev/null
+  fl_started=; fl_stat "$$"
+  fl_mine="$$ $fl_started $fl_boot"
+  if ln -s "$fl_mine" "$fl_d/lock" 2>/dev/null; then fl_locked=1; return; fi
+  fl_his=$(readlink "$fl_d/lock") || { fl_no="cannot take the lock $fl_d/lock: no space left, or read-only"; return 1; }
+  set -- $fl_his
+  if [ "$3" = "$fl_boot" ] && fl_stat "$1" && [ "$2" = "$fl_started" ]; then
+    fl_no="another apply is running on this host (process $1)"; return 1
+  fi
+  # Stale. Of several that find it so, the one whose rename moves this very lock away goes on.
+  mv -f "$fl_d/lock" "$fl_d/lock.$$" 2>/dev/null
+  fl_x=$(readlink "$fl_d/lock.$$"); rm -f "$fl_d/lock.$$"
+  if [ "$fl_x" = "$fl_his" ] && ln -s "$fl_mine" "$fl_d/lock" 2>/dev/null; then fl_locked=1; return; fi
+  [ -z "$fl_x" ] || [ "$fl_x" = "$fl_his" ] || ln -s "$fl_x" "$fl_d/lock" 2>/dev/null
+  fl_no="another apply began on this host at the same moment"; return 1
 }
 # What an attempt that was cut left beside its targets goes; its journal has served.
 fl_tidy() {
@@ -111,7 +164,8 @@ fl_tidy() {
 fl_end() {
   if [ -n "$fl_locked" ]; then
     [ -n "$fl_no" ] || fl_j commit
-    rm -rf "$fl_d/lock"; fl_locked=
+    [ "$(readlink "$fl_d/lock")" != "$fl_mine" ] || rm -f "$fl_d/lock"
+    fl_locked=
   fi
 }
 
@@ -136,7 +190,7 @@ fl_put() {
   dir=${p%/*}; [ -n "$dir" ] || dir=/
   if [ -L "$p" ]; then fl_say "a symbolic link stands at $p"; return 75; fi
   if [ -e "$p" ] && ! [ -f "$p" ]; then fl_say "$p exists and is not a regular file"; return 75; fi
-  t=$(mktemp "$dir/.fleet.XXXXXX") || return 1
+  t=$(mktemp "$dir/.fleet.XXXXXX") || { fl_say "cannot write in $dir"; return 1; }
   trap 'rm -f -- "$t"' EXIT
   fl_j "temp $t"
   case $enc in
@@ -144,15 +198,15 @@ fl_put() {
     *) printf %s "$body" | base64 -d >"$t" ;;
   esac || { fl_say "cannot write $t"; fl_full "$dir"; return 1; }
   if [ "$(fl_sha "$t")" != "$want" ]; then fl_say "$t is not what was sent"; fl_full "$dir"; return 1; fi
-  if [ -f "$p" ]; then
-    if [ -z "$o" ] || [ -z "$g" ] || [ -z "$m" ]; then
-      fl_x=$(stat -c '%a %u %g' -- "$p") || return 1
-      fl_om=${fl_x%% *} fl_og=${fl_x##* }; fl_oo=${fl_x#* }; fl_oo=${fl_oo%% *}
-      : "${o:=$fl_oo}" "${g:=$fl_og}" "${m:=$fl_om}"
-    fi
+  if [ -f "$p" ] && { [ -z "$o" ] || [ -z "$g" ] || [ -z "$m" ]; }; then
+    fl_x=$(stat -c '%a %u %g' -- "$p") || return 1
+    fl_om=${fl_x%% *} fl_og=${fl_x##* }; fl_oo=${fl_x#* }; fl_oo=${fl_oo%% *}
+    : "${o:=$fl_oo}" "${g:=$fl_og}" "${m:=$fl_om}"
   fi
   if [ -n "$o$g" ]; then chown -- "$o${g:+:$g}" "$t" || return 1; fi
   chmod -- "${m:-644}" "$t" || return 1
+  # SELinux: a new file has its directory's default; one that is replaced may have a type of its own.
+  if [ -e /sys/fs/selinux/enforce ] && [ -f "$p" ]; then chcon --reference="$p" -- "$t" 2>/dev/null || :; fi
   if [ $# -gt 0 ]; then
     n=$#
     while [ "$n" -gt 0 ]; do
@@ -160,12 +214,12 @@ fl_put() {
       case $w in *"{path}"*) w=${w%%"{path}"*}$t${w#*"{path}"} ;; esac
       set -- "$@" "$w"; n=$((n - 1))
     done
-    "$@" || { fl_say "validation failed: $*"; return 1; }
+    ( exec "$@" ) || { fl_say "validation failed: $*"; return 1; }
   fi
   now=; if [ -f "$p" ]; then now=$(fl_sha "$p"); fi
   if [ "$now" != "$seen" ]; then fl_say "$p is no longer as it was seen"; return 75; fi
   fl_sync "$t"
-  mv -f -- "$t" "$p" || { fl_say "cannot replace $p: a mount point, or immutable?"; return 1; }
+  mv -f -- "$t" "$p" || { fl_say "cannot replace $p: is it a mount point, or immutable?"; return 1; }
   fl_sync "$dir"
 }
 

@@ -24,3 +24,10 @@ def encoded(content: bytes) -> tuple[bytes, bytes]:
     if b"\0" in content:
         return b"base64", quote(base64.b64encode(content))
     return b"text", quote(content)
+
+
+def assignment(name: str, value: str) -> bytes:
+    """NAME='value'. ValueError for what is no name of a variable: it would be read as shell."""
+    if not (name.isascii() and name.isidentifier()):
+        raise ValueError(f"{name!r} is not the name of a variable")
+    return name.encode() + b"=" + quote(value)

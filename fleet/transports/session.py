@@ -1,6 +1,6 @@
 """A Session over any byte stream to a shell: what SSH and the local transport share.
 
-One batch at a time; the shell is started when it is first needed and again after it was killed. The deadline is kept on
+One batch at a time; the shell is started when it is first needed and again after it was ended. The deadline is kept on
 both sides: the host's watchdog ends the whole session, and this side stops waiting a moment later.
 """
 
@@ -10,44 +10,52 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from fleet.errors import Failure, TransportError
 from fleet.model.step import Batch, Outcome, Report
 from fleet.transports.frames import Reader
-from fleet.transports.shell import opening, script
+from fleet.transports.shell import opening, script, sent
 
-# How long the host has to end a script by itself before this side gives up on it, and how long a kill may take.
+# How long the host has to end a script by itself before this side gives up on it, and how long ending it may take.
 GRACE = 2.0
-KILL_TIME = 3.0
+END_TIME = 3.0
 # A shell left alone this long ends itself; a look re-arms it only when too little is left (no fork in a usual sweep).
 LEASE = 900.0
-# bash reads a script on a pipe byte by byte; more than this goes to it in blocks, through head.
-BASH_BLOCK = 2048
 
 
 class Channel(Protocol):
-    """A running shell's input, and the ways to end it."""
+    """A running shell: its input, and its ends.
+
+    end: ends everything of that session (its id, 0: unknown) on the host, then closes. Bounded by who calls it.
+    """
 
     def write(self, data: bytes) -> None: ...
 
-    async def kill(self, session: int) -> None: ...
+    async def end(self, session: int) -> None: ...
 
-    def close(self) -> None: ...
+    async def close(self) -> None: ...
 
 
 class Listener:
-    """Hears the shell's output and its end. Woken parties look at the reader and at `ended`."""
+    """Hears the shell's output and its end. Who waits for `changed` looks at the reader and at `ended`.
+
+    exited: the shell ended by itself and the host said so; else, once `ended`, the connection is gone: nobody knows.
+    """
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
+        self.greeted = asyncio.Event()
         self.changed = asyncio.Event()
         self.ended = False
+        self.exited = False
         self.last_words = b""
 
     def data(self, data: bytes) -> None:
         self.reader.feed(data)
+        if self.reader.pid:
+            self.greeted.set()
         if self.reader.done or self.reader.overflow:
             self.changed.set()
 
@@ -56,20 +64,20 @@ class Listener:
 
     def end(self) -> None:
         self.ended = True
+        self.greeted.set()
         self.changed.set()
 
 
-class Opener(Protocol):
-    """Starts a shell. Raises TransportError, classified."""
-
-    async def __call__(self, listener: Listener) -> Channel: ...
+# Starts a shell. Raises TransportError, classified.
+Opener = Callable[[Listener], Awaitable[Channel]]
 
 
 class ShellSession:
-    """See model/port.py: Session. `limit`: bytes of output kept per batch."""
+    """See model/port.py: Session. limit: bytes of output kept per batch. patience: seconds until the shell answers."""
 
-    def __init__(self, opener: Opener, limit: int, on_close: Callable[[], None] | None = None) -> None:
-        self._opener, self._limit, self._on_close = opener, limit, on_close
+    def __init__(self, opener: Opener, limit: int, patience: float, on_close: Callable[[], None] | None = None) -> None:
+        self._opener, self._limit, self._patience = opener, limit, patience
+        self._on_close = on_close
         self._lock = asyncio.Lock()
         self._channel: Channel | None = None
         self._listener: Listener | None = None
@@ -82,26 +90,31 @@ class ShellSession:
 
     async def perform(self, batch: Batch, report: Report | None = None) -> Mapping[str, Outcome]:
         async with self._lock:
-            sent = b""
-            if self._listener is None or self._listener.ended or self._channel is None:
-                sent = await self._start()
+            hello = b""
+            if self._channel is None or self._listener is None or self._listener.ended:
+                hello = await self._start()
             channel, listener = self._channel, self._listener
             assert channel is not None and listener is not None
-            reader = listener.reader
-            reader.expect(batch.tasks, report)
-            listener.changed.clear()
-            channel.write(sent + self._block(script(batch, self._arm(batch)), reader.bash))
-            self._round_trips += 1
-            await self._wait(batch, listener, channel)
-            return reader.outcomes
+            try:
+                await self._send(batch, report, hello)
+                async with asyncio.timeout(batch.deadline + GRACE):
+                    await listener.changed.wait()
+            except TimeoutError:
+                pass
+            except BaseException:  # cancelled, or no shell: nothing of ours may go on there
+                await self._end(channel, listener)
+                raise
+            if not listener.reader.done:
+                await self._end(channel, listener)
+                listener.reader.unfinished()
+            return listener.reader.outcomes
 
     async def aclose(self) -> None:
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close()
         if self._on_close is not None:
             self._on_close()
-            self._on_close = None
 
     async def _start(self) -> bytes:
         marker = secrets.token_hex(16)
@@ -110,32 +123,51 @@ class ShellSession:
         self._channel = await self._opener(self._listener)
         return opening(marker)
 
-    async def _wait(self, batch: Batch, listener: Listener, channel: Channel) -> None:
-        reader = listener.reader
-        try:
-            async with asyncio.timeout(batch.deadline + GRACE):
-                await listener.changed.wait()
-        except TimeoutError:
-            pass
-        except asyncio.CancelledError:
-            await self._end(channel, reader.sid)
-            raise
-        if reader.done:
-            return
-        silent = listener.ended and not reader.greeted
-        await self._end(channel, reader.sid)
-        if silent:
-            raise TransportError(*_why_no_shell(listener.last_words))
-        reader.unfinished(truncated=reader.overflow)
+    async def _send(self, batch: Batch, report: Report | None, hello: bytes) -> None:
+        """A look goes out with the hello, in one round trip. What changes the host waits until there is a shell: so an
+        error before the first answer means that nothing was begun."""
+        channel, listener = self._channel, self._listener
+        assert channel is not None and listener is not None
+        text = script(batch, self._arm(batch))
+        if hello and batch.write is not None:
+            channel.write(sent(hello))
+            await self._greeting(listener)
+            hello = b""
+        listener.changed.clear()
+        if listener.ended:
+            listener.changed.set()
+        listener.reader.expect(batch.tasks, report)
+        channel.write(sent(hello + text))
+        self._round_trips += 1
+        if hello:
+            await self._greeting(listener)
 
-    async def _end(self, channel: Channel, session: int) -> None:
-        """End what runs on the host (its whole session), then this shell. Bounded, and cancel-proof."""
+    async def _greeting(self, listener: Listener) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await listener.greeted.wait()
+        except TimeoutError as error:
+            message = f"the shell said nothing within {self._patience:g} s"
+            hint = "does its login shell's start-up file wait for something?"
+            raise TransportError(Failure.TIMEOUT, message, hint) from error
+        if not listener.reader.pid:
+            if not listener.exited:
+                raise TransportError(Failure.LOST, "the connection was lost before the shell answered")
+            raise why_no_shell(listener.reader.noise + b"\n" + listener.last_words)
+
+    async def _end(self, channel: Channel, listener: Listener) -> None:
+        """End what runs on the host (its whole session), then this shell. Bounded; another cancel does not stop it."""
         self._channel = None
-        if session:
-            with contextlib.suppress(TimeoutError, TransportError, OSError):
-                async with asyncio.timeout(KILL_TIME):
-                    await asyncio.shield(channel.kill(session))
-        channel.close()
+
+        async def end() -> None:
+            try:
+                with contextlib.suppress(TimeoutError, TransportError, OSError):
+                    async with asyncio.timeout(END_TIME):
+                        await channel.end(listener.reader.session)
+            finally:
+                await channel.close()
+
+        await asyncio.shield(asyncio.create_task(end()))
 
     def _arm(self, batch: Batch) -> float:
         """Seconds for the host's watchdog: exact for a write; for a look only when the lease is nearly used up."""
@@ -145,23 +177,20 @@ class ShellSession:
             return batch.deadline
         if self._armed_until - now >= batch.deadline:
             return 0
-        self._armed_until = now + LEASE
-        return LEASE
-
-    @staticmethod
-    def _block(text: bytes, bash: bool) -> bytes:
-        if not bash or len(text) <= BASH_BLOCK:
-            return text
-        return b'eval "$(head -c %d)"\n' % len(text) + text
+        lease = max(LEASE, batch.deadline)
+        self._armed_until = now + lease
+        return lease
 
 
-def _why_no_shell(last_words: bytes) -> tuple[Failure, str, str]:
-    """The shell ended before it said anything: sudo and doas say why, and a login shell may refuse."""
-    said = last_words.decode(errors="backslashreplace").strip()
-    low = said.lower()
-    if "password" in low or "authentication" in low or "a terminal is required" in low:
-        hint = "allow it without a password (sudoers: NOPASSWD, doas.conf: nopass), or log in as root"
-        return Failure.BECOME, f"becoming root needs a password: {said[-200:]}", hint
+def why_no_shell(said: bytes) -> TransportError:
+    """The shell ended before it said hello: sudo and doas say why, and a login shell may refuse."""
+    lines = [line for line in said.decode(errors="backslashreplace").splitlines() if line.strip()]
+    text = " ".join(lines[-3:])[-300:]
+    low = text.lower()
+    if "password" in low or "authentication" in low or "a terminal is required" in low or "requiretty" in low:
+        hint = "allow it without a password and terminal (sudoers: NOPASSWD, doas.conf: nopass), or log in as root"
+        return TransportError(Failure.BECOME, f"becoming root needs a password: {text}", hint)
     if "sudo" in low or "doas" in low or "not allowed" in low or "operation not permitted" in low:
-        return Failure.BECOME, said[-300:], "check `become:` and the host's sudoers or doas.conf"
-    return Failure.SHELL, said[-300:] or "the login shell ended at once", "does the user have a POSIX login shell?"
+        return TransportError(Failure.BECOME, text, "check `become:` and the host's sudoers or doas.conf")
+    hint = "does the user have a login shell that can run /bin/sh?"
+    return TransportError(Failure.SHELL, text or "the login shell ended at once", hint)

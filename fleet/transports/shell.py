@@ -7,24 +7,34 @@ bookkeeping in /var/lib/fleet. The whole batch is one `{ …; } </dev/null`, so 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 
 from fleet.model.step import Batch, Command, Guard, Put, Script, Step, Task
 from fleet.transports.prelude import PRELUDE
-from fleet.transports.quoting import encoded, quote, words
+from fleet.transports.quoting import assignment, encoded, quote, words
+
+# bash reads its script from a pipe byte by byte, a system call each; the others read blocks.
+BASH_BLOCK = 2048
 
 
 def opening(marker: str) -> bytes:
-    """What a fresh shell is told first; it answers with frame H (its session, "bash" where it is one)."""
-    hello = 'fl_frame H "$fl_sid" "${BASH_VERSION:+bash}"\n'
-    return f"fl_m={marker}\n{PRELUDE}\n{hello}".encode()
+    """What a fresh shell is told first; it answers with frame H: its process id, and its session's or 0."""
+    return f'fl_m={marker}\n{PRELUDE}\nfl_frame H "$$" "$fl_s"\n'.encode()
+
+
+def sent(text: bytes) -> bytes:
+    """A script as it goes down the pipe: bash is told to take a long one at once, the others read on."""
+    if len(text) <= BASH_BLOCK:
+        return text
+    return b'[ -z "${BASH_VERSION-}" ] || eval "$(head -c %d)"\n' % len(text) + text
 
 
 def script(batch: Batch, arm: float = 0) -> bytes:
     """The batch as one command. arm: seconds after which the host ends the session by itself (0: leave it armed)."""
     lines = [b"{"]
     if arm:
-        lines.append(b"fl_arm %d" % max(1, round(arm)))
+        lines.append(b"fl_arm %d" % math.ceil(arm))
     lines.extend(_look(batch) if batch.write is None else _write(batch))
     lines.append(b"fl_frame Z\n} </dev/null\n")
     return b"\n".join(lines)
@@ -39,7 +49,8 @@ def _probe(number: int, task: Task) -> Iterator[bytes]:
     """Constant text in this very shell: no fork but its own. What it cannot see, its reader finds missing."""
     yield b"fl_frame B %d" % number
     for step in task.steps:
-        yield b"{\n" + _step(step) + b"} 2>/dev/null"
+        constant = isinstance(step, Script | Guard)
+        yield (b"{\n" if constant else b"(\n") + _step(step) + (b"} 2>/dev/null" if constant else b") 2>&1")
     yield b"fl_frame E %d ok $? -1" % number
 
 
@@ -47,6 +58,7 @@ def _write(batch: Batch) -> Iterator[bytes]:
     write = batch.write
     assert write is not None
     numbers = {task.id: number for number, task in enumerate(batch.tasks)}
+    yield b" ".join(b"fl_s%d=bad" % number for number in numbers.values())
     yield b"fl_begin " + words((write.environment, str(write.token), write.attempt))
     for number, task in enumerate(batch.tasks):
         if task.id.startswith("look:"):
@@ -58,7 +70,7 @@ def _write(batch: Batch) -> Iterator[bytes]:
 
 
 def _task(number: int, task: Task, numbers: dict[str, int]) -> Iterator[bytes]:
-    yield b"fl_frame B %d; fl_s%d=bad" % (number, number)
+    yield b"fl_frame B %d" % number
     yield b'if [ -n "$fl_no" ]; then fl_say "$fl_no"; fl_frame E %d conflict 75 -1' % number
     needs = [numbers[need] for need in task.needs if need in numbers]
     if needs:
@@ -117,15 +129,27 @@ def _command(step: Command) -> bytes:
     lines = []
     if step.cwd:
         lines.append(b"cd -- " + quote(step.cwd) + b" || exit 1")
-    for name, value in sorted(step.environment.items()):
-        lines.append(f"export {name}=".encode() + quote(value))
-    limit = b"timeout -s KILL %d " % max(1, round(step.timeout)) if step.timeout else b""
-    if step.shell:
-        run = b"printf %%s %s | { %ssh -c 'eval \"$(cat <&3)\"' 3<&0 </dev/null; }" % (quote(step.shell), limit)
-    else:
-        run = limit + words(step.argv)
-        if step.stdin:
-            encoding, content = encoded(step.stdin)
-            feed = b"printf %s " + content
-            run = feed + (b" | base64 -d" if encoding == b"base64" else b"") + b" | { " + run + b"; }"
+    lines.extend(b"export " + assignment(name, value) for name, value in sorted(step.environment.items()))
+    run = _run(step)
+    if step.timeout:
+        # The program in a subshell of its own, so that one which is ended leaves this one to say so; what the shell
+        # says of that (bash quotes the program) is nobody's business.
+        run = b"fl_limit %d\n{ ( %s ) 2>&1; } 2>/dev/null; fl_c=$?\nfl_unlimit; exit $fl_c" % (
+            math.ceil(step.timeout),
+            run,
+        )
     return b"\n".join([*lines, run]) + b"\n"
+
+
+def _run(step: Command) -> bytes:
+    """`exec`, so that a word never means a built-in or a function of ours."""
+    if step.shell:
+        text = b'fl_x=$(cat <&3); exec 3<&-; eval "unset fl_x; $fl_x"'
+        return b"printf %s " + quote(step.shell) + b" | { exec sh -c " + quote(text) + b" 3<&0 </dev/null; }"
+    # A leading dash would be an option of exec.
+    run = (b"exec env -- " if step.argv[0].startswith("-") else b"exec ") + words(step.argv)
+    if not step.stdin:
+        return run
+    encoding, content = encoded(step.stdin)
+    decoded = b" | base64 -d" if encoding == b"base64" else b""
+    return b"printf %s " + content + decoded + b" | { " + run + b"; }"

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import asyncssh
 
@@ -18,31 +19,38 @@ from fleet.model.port import Session
 from fleet.model.step import Batch, Outcome, Report
 from fleet.pacing import Backoff
 from fleet.transports.limits import Limits
-from fleet.transports.prelude import KILL
-from fleet.transports.quoting import quote
-from fleet.transports.session import Channel, Listener, Opener, ShellSession
-from fleet.transports.ssh_errors import classify
+from fleet.transports.session import ShellSession
+from fleet.transports.ssh_channel import Link
+from fleet.transports.ssh_errors import PENALTY, classify, not_pinned
 from fleet.transports.ssh_options import OptionsCache
 
-_BECOME = {"none": "", "sudo": "sudo -n -- ", "doas": "doas -n "}
+TRIES = 3
 
 
 class SSHTransport:
-    """Opens sessions. chance: a number in [0, 1) for the jitter between tries. key_file: for targets without one."""
+    """Opens sessions. chance: a number in [0, 1) for the jitter between tries. key_file: for targets without one.
+
+    wait: lets so many seconds pass between two tries.
+    """
 
     def __init__(
-        self, chance: Callable[[], float], limits: Limits | None = None, key_file: str = "", tries: int = 3
+        self,
+        chance: Callable[[], float],
+        limits: Limits | None = None,
+        key_file: str = "",
+        wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._options = OptionsCache()
         self._limits = limits or Limits(32, 64)
         self._key_file = key_file
-        self._chance, self._tries = chance, tries
+        self._chance, self._wait = chance, wait
         self._bastions: dict[Target, asyncio.Task[asyncssh.SSHClientConnection]] = {}
 
     async def connect(self, target: Target) -> Session:
         """A session with its connection open. Raises TransportError; repeats only what repeating can help."""
-        connection = await self._retrying(target)
-        session = ShellSession(_opener(connection, target), target.output_limit, connection.abort)
+        link = Link(target, self.open)
+        await link.connect()
+        session = ShellSession(link, target.output_limit, target.connect_timeout, link.abort)
         return _Limited(session, target, self._limits)
 
     async def aclose(self) -> None:
@@ -52,41 +60,70 @@ class SSHTransport:
             with contextlib.suppress(asyncio.CancelledError, TransportError):
                 (await task).abort()
 
-    async def _retrying(self, target: Target) -> asyncssh.SSHClientConnection:
-        backoff = Backoff(base=0.5, cap=5.0)
-        for attempt in range(1, self._tries + 1):
+    async def open(self, target: Target) -> asyncssh.SSHClientConnection:
+        """A connection, logged in. A bastion has had its own tries."""
+        target = replace(target, key_file=target.key_file or self._key_file)
+        attempt = 1
+        while True:
+            tunnel = await self.bastion(target.via) if target.via is not None else None
             try:
-                return await self._open(target)
+                return await self._try(target, tunnel)
             except TransportError as error:
-                # A closed banner may be a penalty that every further try makes longer; a time-out already cost one.
-                again = error.failure.retryable and error.failure is not Failure.TIMEOUT
-                if not again or attempt == self._tries:
+                if attempt == TRIES or not _again(error.failure):
                     raise
-            await asyncio.sleep(backoff.delay(attempt, self._chance()))
-        raise AssertionError("unreachable: the last try returns or raises")
+                await self._wait(pause(error.failure, attempt, self._chance()))
+            attempt += 1
 
-    async def _open(self, target: Target) -> asyncssh.SSHClientConnection:
-        tunnel = await self._bastion(target.via) if target.via is not None else None
-        options = await self._options.get(replace(target, key_file=target.key_file or self._key_file))
+    async def _try(self, target: Target, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
+        options = await self._options.get(target)
+        if not self._options.pins(target):
+            raise not_pinned(target)
+        where: dict[str, Any] = {"host": target.address}
+        if tunnel is not None or not target.ssh_config:
+            where["tunnel"] = tunnel
+        if target.port != 22 or not target.ssh_config:
+            where["port"] = target.port
         async with self._limits.handshake(target):
             try:
                 async with asyncio.timeout(target.connect_timeout):
-                    return await asyncssh.connect(
-                        target.address, target.port, tunnel=tunnel, options=options, config=None
-                    )
+                    return await asyncssh.connect(options=options, config=None, **where)
             except (OSError, asyncssh.Error, ValueError) as error:
                 raise classify(error, target) from error
 
-    async def _bastion(self, target: Target) -> asyncssh.SSHClientConnection:
+    async def bastion(self, target: Target) -> asyncssh.SSHClientConnection:
         """One connection per bastion, shared by all hosts behind it; opened anew once it is gone."""
         task = self._bastions.get(target)
-        if task is None or (task.done() and (task.cancelled() or task.exception() or task.result().is_closed())):
-            task = self._bastions[target] = asyncio.create_task(self._retrying(target))
+        if task is None or _gone(task):
+            task = self._bastions[target] = asyncio.create_task(self.open(target))
         try:
             return await asyncio.shield(task)
         except TransportError as error:
             message = f"bastion {target.host}: {error.message}"
             raise TransportError(error.failure, message, error.hint) from error
+
+
+def _again(failure: Failure) -> bool:
+    """A time-out has already cost what a host may cost."""
+    return failure.retryable and failure is not Failure.TIMEOUT
+
+
+def pause(failure: Failure, attempt: int, chance: float) -> float:
+    """Seconds between two tries. Being cut off before the login is bad luck once (MaxStartups drops by chance); twice
+    it may be a penalty, which only time ends."""
+    penalty = PENALTY if failure is Failure.BANNER and attempt > 1 else 0.0
+    return penalty + Backoff(base=1.0, cap=5.0).delay(attempt, chance)
+
+
+def _gone(task: asyncio.Task[asyncssh.SSHClientConnection]) -> bool:
+    """Whether a bastion is worth another try. A refused login is not: each host behind it would count as one more."""
+    if not task.done():
+        return False
+    if task.cancelled():
+        return True
+    error = task.exception()
+    if error is None:
+        return task.result().is_closed()
+    return not isinstance(error, TransportError) or error.failure.retryable
 
 
 class _Limited:
@@ -105,56 +142,3 @@ class _Limited:
 
     async def aclose(self) -> None:
         await self._session.aclose()
-
-
-class _Shell(asyncssh.SSHClientSession[bytes]):
-    """The channel's callbacks, straight into the listener: no streams, no tasks, little CPU per host."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-
-    def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
-        if datatype is None:
-            self._listener.data(data)
-        else:
-            self._listener.error_text(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._listener.end()
-
-
-class _SSHChannel:
-    """A shell's channel; killing it takes a second channel on the same connection."""
-
-    def __init__(
-        self, connection: asyncssh.SSHClientConnection, channel: asyncssh.SSHClientChannel[bytes], become: str
-    ) -> None:
-        self._connection, self._channel, self._become = connection, channel, become
-
-    def write(self, data: bytes) -> None:
-        with contextlib.suppress(BrokenPipeError, OSError):
-            self._channel.write(data)  # a channel that is gone tells its listener; there is nothing to add here
-
-    async def kill(self, session: int) -> None:
-        with contextlib.suppress(asyncssh.Error, OSError):
-            words = quote(f"{KILL}\nfl_kill {session} 0").decode()
-            await self._connection.run(f"exec {self._become}/bin/sh -c {words}", encoding=None, check=False)
-
-    def close(self) -> None:
-        self._channel.abort()
-
-
-def _opener(connection: asyncssh.SSHClientConnection, target: Target) -> Opener:
-    become = _BECOME[target.become]
-
-    async def opener(listener: Listener) -> Channel:
-        try:
-            async with asyncio.timeout(target.connect_timeout):
-                channel, _ = await connection.create_session(
-                    lambda: _Shell(listener), f"exec {become}/bin/sh -s", encoding=None
-                )
-        except (OSError, asyncssh.Error) as error:
-            raise classify(error, target) from error
-        return _SSHChannel(connection, channel, become)
-
-    return opener

@@ -9,7 +9,24 @@ import asyncssh
 from fleet.errors import Failure, TransportError
 from fleet.model.host import Target
 
-_PENALTY = "sshd may be refusing this address for a while (MaxStartups, PerSourcePenalties): wait 15 seconds"
+# sshd refuses an address for a while once it has earned 15 seconds of penalties (PerSourcePenalties, OpenSSH 9.8).
+PENALTY = 15.0
+_PENALTY = (
+    "sshd may be refusing this address for a while (MaxStartups, PerSourcePenalties): wait 15 seconds; "
+    "see PerSourcePenaltyExemptList"
+)
+
+
+def not_pinned(target: Target) -> TransportError:
+    """No connection was made at all: there is nothing to compare the host's key with."""
+    where = f"environments/{target.environment}/known_hosts"
+    message = f"no host key is pinned for {target.address}:{target.port} in {where}; it was not contacted"
+    return TransportError(Failure.HOST_KEY, message, _enroll(target))
+
+
+def _enroll(target: Target) -> str:
+    command = f"fleet hosts enroll -e {target.environment} --host {target.host}"
+    return f"compare the key with the one on the host's console and pin it: {command}"
 
 
 def classify(error: BaseException, target: Target) -> TransportError:
@@ -19,10 +36,10 @@ def classify(error: BaseException, target: Target) -> TransportError:
     if isinstance(error, TransportError):
         return error
     if isinstance(error, asyncssh.HostKeyNotVerifiable):
-        hint = f"compare the key and pin it: fleet hosts enroll -e {target.environment} --host {target.host}"
-        return TransportError(
-            Failure.HOST_KEY, f"the host key of {where} is not the pinned one, or none is pinned", hint
+        message = (
+            f"the host key of {where} is not the pinned one: installed anew, or someone in between; nothing was sent"
         )
+        return TransportError(Failure.HOST_KEY, message, _enroll(target) + " --replace")
     if isinstance(error, asyncssh.PermissionDenied):
         hint = "check `connection:` user and key_file, and the host's authorized_keys"
         return TransportError(Failure.AUTH, f"{where} refused the login: {text}", hint)

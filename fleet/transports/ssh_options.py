@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 
@@ -30,7 +31,7 @@ class OptionsCache:
         self._known: dict[str, asyncssh.SSHKnownHosts] = {}
 
     async def get(self, target: Target) -> asyncssh.SSHClientConnectionOptions:
-        """Raises TransportError (auth) for a key that cannot be read."""
+        """Raises TransportError (auth) for a key that cannot be read, (host key) for known hosts that cannot."""
         who = replace(target, host="", address="", port=22, via=None)
         if target.ssh_config:
             who = replace(who, host=target.host, address=target.address, port=target.port)
@@ -39,46 +40,79 @@ class OptionsCache:
             options = self._options[who] = await self._build(target)
         return options
 
-    async def _build(self, target: Target) -> asyncssh.SSHClientConnectionOptions:
+    def pins(self, target: Target) -> bool:
+        """Whether any key, certificate authority included, is pinned for this host. With ssh_config only asyncssh
+        knows by which name."""
+        if target.ssh_config:
+            return True
+        known = self._pinned(target).match(target.address, "", None if target.port == 22 else target.port)
+        return any(known[:2])
+
+    def _pinned(self, target: Target) -> asyncssh.SSHKnownHosts:
         known = self._known.get(target.known_hosts)
         if known is None:
-            known = self._known[target.known_hosts] = asyncssh.import_known_hosts(target.known_hosts)
+            try:
+                known = asyncssh.import_known_hosts(target.known_hosts)
+            except ValueError as error:
+                where = f"environments/{target.environment}/known_hosts"
+                raise TransportError(Failure.HOST_KEY, f"{where} cannot be read: {error}") from error
+            self._known[target.known_hosts] = known
+        return known
+
+    async def _build(self, target: Target) -> asyncssh.SSHClientConnectionOptions:
+        known = self._pinned(target)
+        whose = {"username": target.user, "config": None, **_keys(target)}
+        if target.ssh_config:
+            whose = await _from_users_file(target, whose)
         options: asyncssh.SSHClientConnectionOptions = await asyncssh.SSHClientConnectionOptions.construct(
-            username=target.user,
             known_hosts=known,
-            config=() if target.ssh_config else None,
-            client_keys=_keys(target),
-            agent_path=_agent(target),
             preferred_auth="publickey",
             gss_host=None,
+            gss_kex=False,
+            gss_auth=False,
             x509_trusted_certs=None,
-            connect_timeout=target.connect_timeout,
-            login_timeout=target.connect_timeout,
+            connect_timeout=None,  # ours is around the whole of it
+            login_timeout=2 * target.connect_timeout,
             keepalive_interval=target.keepalive,
             keepalive_count_max=3,
             encryption_algs=CIPHERS,
             kex_algs=KEX,
             compression_algs=("none",),
             utf8_decode_errors="replace",
+            **whose,
         )
         return options
 
 
-def _keys(target: Target) -> list[object] | None:
-    """Exactly one key is offered when one is named: sshd counts every other as a failed try."""
+async def _from_users_file(target: Target, whose: dict[str, Any]) -> dict[str, Any]:
+    """The user's ssh_config says what the repository leaves at its default: HostName, Port, User, keys, ProxyJump."""
+    said = await asyncssh.SSHClientConnectionOptions.construct(host=target.address)
+    whose = {**whose, "config": (), "host": target.address}
+    if target.user == "root" and said.config.get("User"):
+        del whose["username"]
     if not target.key_file:
-        return None if not target.agent else []
+        del whose["client_keys"], whose["agent_path"]
+    return whose
+
+
+def _keys(target: Target) -> dict[str, Any]:
+    """Exactly one key is offered when one is named: sshd counts every other as a failed try.
+
+    A key file that ends in .pub names a key that the agent holds. Without one: the agent's keys, else the user's own
+    default key files, as ssh(1) does.
+    """
+    agent = (os.environ.get("SSH_AUTH_SOCK") or None) if target.agent else None
+    if not target.key_file:
+        return {"client_keys": (), "agent_path": agent}
+    path = Path(target.key_file).expanduser()
     try:
-        key = asyncssh.read_private_key(Path(target.key_file).expanduser())
+        if target.key_file.endswith(".pub"):
+            return {"client_keys": (), "agent_path": agent, "agent_identities": [asyncssh.read_public_key(path)]}
+        key = asyncssh.read_private_key(path)
         if not target.certificate_file:
-            return [key]
-        return [(key, asyncssh.read_certificate(Path(target.certificate_file).expanduser()))]
+            return {"client_keys": [key], "agent_path": None}
+        certificate = asyncssh.read_certificate(Path(target.certificate_file).expanduser())
+        return {"client_keys": [(key, certificate)], "agent_path": None}
     except (OSError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise TransportError(Failure.AUTH, f"cannot use the key {target.key_file}: {why}") from error
-
-
-def _agent(target: Target) -> str | None:
-    if target.key_file or not target.agent:
-        return None
-    return os.environ.get("SSH_AUTH_SOCK") or None
