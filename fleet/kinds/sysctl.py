@@ -65,8 +65,8 @@ def state(name: str, spec: SysctlSpec, content: bytes | None) -> State | None:
     return None if spec.ensure == "absent" else {"live": spec.value, "persistent": spec.value}
 
 
-# Each argument is a name. One grep reads all live values, however many there are: the shell's own `read` asks the kernel
-# byte by byte, and a setting answers the first byte only.
+# Each argument is a name. One grep reads all live values, however many there are: the shell reads byte by byte, and a
+# setting gives its first byte only to who asks so.
 _LOOK = """\
 n=
 for k do
