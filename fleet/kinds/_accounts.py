@@ -18,6 +18,7 @@ else
   while IFS= read -r l; do case " $passwd " in *" ${l%%:*} "*) printf '%s\n' "$l" ;; esac; done </etc/passwd
   printf 'GROUPS\n'; while IFS= read -r l; do printf '%s\n' "$l"; done </etc/group
 fi
+printf 'END\n'
 """
 
 _NAME = re.compile(r"[a-z_][a-z0-9_-]{0,30}\$?\Z")
@@ -62,7 +63,7 @@ def probe(users: Iterable[str]) -> Script:
 def read(outcome: Outcome) -> Accounts:
     """Raises ValueError when the answer was cut short."""
     passwd, mark, group = outcome.output.decode(errors="surrogateescape").partition("GROUPS\n")
-    if not mark:
+    if not mark or not group.endswith("END\n"):
         raise ValueError("the look at accounts was cut short")
     users: dict[str, User] = {}
     for line in passwd.splitlines():

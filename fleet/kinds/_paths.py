@@ -64,6 +64,7 @@ for a do
       fi ;;
   esac
 done
+printf 'END\n'
 """
 
 _TYPES = {0o100000: "file", 0o040000: "directory", 0o120000: "symlink", 0o140000: "socket", 0o010000: "fifo"}
@@ -119,7 +120,7 @@ def read(outcome: Outcome) -> dict[str, Seen | Unreadable]:
     text = outcome.output.decode(errors="surrogateescape")
     head, sums, rest = text.partition("SUMS\n")
     middle, bodies, tail = rest.partition("\nBODIES\n")
-    if not sums or not bodies:
+    if not sums or not bodies or not f"\n{tail}".endswith("\nEND\n"):
         raise ValueError("the look at paths was cut short")
     answer = _Answer()
     _read_stats(head, answer)

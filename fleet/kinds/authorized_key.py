@@ -88,6 +88,7 @@ for a do
     case $l in *" $blob"|*" $blob "*) printf 'key\\t%s\\t%s\\t%s\\n' "$u" "$blob" "$l" ;; esac
   done <"$f"
 done
+printf 'END\\n'
 """
 
 
@@ -103,7 +104,10 @@ def observe(resources: Sequence[Resource]) -> Probe:
     def read(outcome: Outcome) -> Mapping[str, Observed]:
         lines: dict[tuple[str, str], list[str]] = {}
         blind: set[str] = set()
-        for line in outcome.output.decode(errors="surrogateescape").split("\n"):
+        text = outcome.output.decode(errors="surrogateescape")
+        if not f"\n{text}".endswith("\nEND\n"):
+            raise ValueError("the look at keys was cut short")
+        for line in text.split("\n"):
             match line.split("\t", 3):
                 case ["key", user, blob, whole]:
                     lines.setdefault((user, blob), []).append(whole)
