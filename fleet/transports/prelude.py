@@ -4,7 +4,7 @@ Works in dash, bash --posix and BusyBox ash; needs /proc to end processes. Names
 session's random marker. Kinds may use fl_sha, fl_put and fl_say in steps that write.
 """
 
-# Reading processes. Built-ins only: no fork, however many processes there are.
+# All processes cost one fork to read: the shells' own `read` takes a system call a byte.
 _PROCESSES = r"""
 # fl_stat PID: sets fl_parent, fl_its_session and fl_started; fails when there is no such process, or it is a zombie.
 fl_stat() {
@@ -13,17 +13,24 @@ fl_stat() {
   fl_parent=$2 fl_its_session=$4 fl_started=${20}
   [ "$1" != Z ]
 }
-# fl_kill SESSION KEPT: ends all processes of a session but those in KEPT (" 12 34 "), until there are none.
+# fl_kill SESSION KEPT: ends all processes of a session but those in KEPT (" 12 34 ") and the watchdog's own, until
+# there are none: what is forked meanwhile is found only then. Bounded: what hangs in the kernel cannot be ended.
 fl_kill() {
   fl_more=5
   while [ "$fl_more" -gt 0 ]; do
-    fl_more=$((fl_more - 1)) fl_found=
-    for fl_i in /proc/[0-9]*; do
-      fl_i=${fl_i#/proc/}
-      fl_stat "$fl_i" && [ "$fl_its_session" = "$1" ] || continue
+    fl_more=$((fl_more - 1)) fl_found= fl_ifs=$IFS
+    IFS='
+'
+    for fl_x in $(cat /proc/[0-9]*/stat 2>/dev/null); do
+      case $fl_x in *" $1 "*) ;; *) continue ;; esac
+      IFS=$fl_ifs
+      fl_i=${fl_x%% *}
+      set -- "$1" "$2" ${fl_x##*) }
+      [ "$6" = "$1" ] && [ "$3" != Z ] && [ "$4" != "${fl_w:--}" ] || continue
       case $2 in *" $fl_i "*) continue ;; esac
       kill -KILL "$fl_i" 2>/dev/null && fl_found=1
     done
+    IFS=$fl_ifs
     [ -n "$fl_found" ] || return 0
   done
 }
@@ -87,9 +94,6 @@ fl_limit() {
     fl_say "ended: it took longer than $1 s"
     fl_self
     fl_kept=" $fl_me $fl_w "
-    for fl_i in /proc/[0-9]*; do
-      if fl_stat "${fl_i#/proc/}" && [ "$fl_parent" = "$fl_w" ]; then fl_kept="$fl_kept${fl_i#/proc/} "; fi
-    done
     while fl_stat "$fl_me" && [ "$fl_parent" -gt 1 ]; do fl_me=$fl_parent; fl_kept="$fl_kept$fl_me "; done
     if [ "$fl_s" != 0 ]; then fl_kill "$fl_s" "$fl_kept"; fi
   ) </dev/null &
