@@ -30,7 +30,7 @@ class DirectorySpec(Spec):
 
     owner: Account | None = Field(None, description="Name or number of the owner; left alone unless said.")
     group: Account | None = Field(None, description="Name or number of the group; left alone unless said.")
-    mode: Mode | None = None
+    mode: Mode | None = Field(None, description='Octal mode in quotes, such as "0644"; left alone unless said.')
     purge: bool = Field(False, description="Remove files and links directly in it that no resource of the host names.")
     keep: tuple[str, ...] = Field((), description="With purge: other names in it that stay.", strict=False)
     ensure: EnsureField = "present"

@@ -33,7 +33,7 @@ class FileSpec(Spec):
     source: str | None = Field(None, description="A file below files/, byte for byte.")
     owner: Account | None = Field(None, description="Name or number of the owner; left alone unless said.")
     group: Account | None = Field(None, description="Name or number of the group; left alone unless said.")
-    mode: Mode | None = None
+    mode: Mode | None = Field(None, description='Octal mode in quotes, such as "0644"; left alone unless said.')
     # The attribute's name in the repository is `validate`, which pydantic keeps for itself.
     check: str | None = Field(None, alias="validate", description="A command that must accept {path} before it counts.")
     sensitive: bool = Field(False, description="Never show or record what is in it.")

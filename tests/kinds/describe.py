@@ -18,7 +18,7 @@ from fleet.model.host import HostSpec, Resource, Target
 ENVIRONMENT = "lab"
 
 
-def compiled(resources: Mapping[str, Any], files: Mapping[str, str] | None = None) -> HostSpec:
+def compiled(resources: Mapping[str, Any], files: Mapping[str, str | bytes] | None = None) -> HostSpec:
     """One host of a repository that says this. Raises AssertionError with the problems."""
     written = {
         "base/environment.yaml": {"roles": {"all": {}}},
@@ -26,18 +26,22 @@ def compiled(resources: Mapping[str, Any], files: Mapping[str, str] | None = Non
         "lab/hosts.yaml": {"hosts": {"h1": {}}},
     }
     tree = {path: yaml.safe_dump(data, allow_unicode=True).encode() for path, data in written.items()}
-    tree |= {f"base/files/{name}": text.encode() for name, text in (files or {}).items()}
+    tree |= {
+        f"base/files/{name}": text if isinstance(text, bytes) else text.encode() for name, text in (files or {}).items()
+    }
     fleet = Compiler(KINDS).compile(load(memory_tree(tree), KINDS))
     assert not fleet.problems, "\n".join(map(str, fleet.problems))
     (host,) = fleet.hosts
     return host
 
 
-def resource(kind: str, name: str, content: bytes | None = None, **attributes: Any) -> Resource:
-    """One resource as it is, no template rendered. content: bytes of the kinds that carry some."""
+def resource(kind: str, name: str, content: bytes | str | None = None, **attributes: Any) -> Resource:
+    """One resource as it is, no template rendered. content: text, or the bytes of the kinds that carry some."""
     table = KINDS[kind]
     table.check(name)
-    if content is not None:
+    if isinstance(content, str):
+        attributes["content"], content = content, content.encode()
+    elif content is not None:
         attributes["template"] = "x"
     spec = table.Spec(**attributes)
     state = table.state(name, spec, content)

@@ -1,0 +1,162 @@
+"""What every kind promises, whatever it is: its schema explains itself, it refuses what cannot be, it never guesses."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet.kinds import KINDS
+from fleet.kinds._spec import Spec
+from fleet.model.change import Unreadable
+from fleet.model.host import Resource
+from fleet.model.kind import Kind
+from fleet.model.step import Outcome, Status
+from tests.kinds.case import cases
+from tests.kinds.describe import resource
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJA4YAtEp07M6bnBFsyNXNIL3blTBVnTk1yo9djwUMGO"
+every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+
+# For each kind one resource that a look must ask the host about.
+SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
+    "authorized_key": ("root/alice", {"key": KEY}),
+    "block": ("/etc/hosts#x", {"content": "x\n"}),
+    "command": ("it", {"argv": ["true"], "creates": "/srv/x"}),
+    "cron": ("job", {"schedule": "@daily", "command": "true"}),
+    "directory": ("/srv/d", {"mode": "0755", "purge": True}),
+    "file": ("/srv/f", {"content": "x\n"}),
+    "group": ("adm", {"gid": 4}),
+    "package": ("nginx", {}),
+    "service": ("nginx", {"enabled": True}),
+    "symlink": ("/srv/l", {"target": "x"}),
+    "sysctl": ("vm.swappiness", {"value": 10}),
+    "user": ("alice", {"shell": "/bin/sh"}),
+}
+
+
+def sample(kind: str) -> Resource:
+    name, attributes = SAMPLES[kind]
+    return resource(kind, name, **attributes)
+
+
+@every_kind
+def test_every_kind_has_cases_on_every_flavour_it_makes_sense_on(kind: Kind) -> None:
+    """service needs systemd: tests/e2e/test_service.py. apt and useradd are no part of BusyBox."""
+    if kind.name == "service":
+        return
+    seen = {flavour for case in cases() if case.kind == kind.name for flavour in case.flavours}
+    assert seen >= ({"dash", "bash"} if kind.name == "package" else {"dash", "bash", "busybox"})
+
+
+@every_kind
+def test_every_attribute_is_described(kind: Kind) -> None:
+    """`fleet kinds KIND` and the JSON Schema are made of these."""
+    properties = kind.Spec.model_json_schema()["properties"]
+    assert [name for name, said in properties.items() if not said.get("description")] == []
+    assert kind.doc.endswith(".") and issubclass(kind.Spec, Spec)
+
+
+@every_kind
+def test_the_example_in_the_docstring_is_right(kind: Kind) -> None:
+    """People copy it."""
+    _, mark, example = textwrap.dedent((kind.Spec.__doc__ or "").split("\n", 1)[1]).partition(f"{kind.name}:\n")
+    assert mark, "no example"
+    for name, attributes in yaml.safe_load(example.replace("...", "")).items():
+        kind.check(name)
+        general = {k: v for k, v in (attributes or {}).items() if k not in ("reload_on", "restart_on", "only_on")}
+        if kind.name == "authorized_key":
+            general["key"] = KEY
+        kind.Spec(**general)
+
+
+@every_kind
+@given(
+    before=st.text("abz/.-#=", max_size=4),
+    bad=st.sampled_from([chr(n) for n in range(32)] + ["\x7f"]),
+    after=st.text("abz/.", max_size=4),
+)
+@settings(max_examples=40)
+def test_a_name_with_a_control_character_is_refused(kind: Kind, before: str, bad: str, after: str) -> None:
+    name, _ = SAMPLES[kind.name]
+    for wrong in (before + bad + after, name + bad + after, f"{name}{bad}"):
+        with pytest.raises(ValueError, match="."):
+            kind.check(wrong)
+
+
+@every_kind
+def test_an_empty_name_is_refused(kind: Kind) -> None:
+    with pytest.raises(ValueError, match="."):
+        kind.check("")
+
+
+def test_values_are_normalised_once() -> None:
+    """What means the same is the same, before anything is compared."""
+
+    def state(kind: str, name: str, **attributes: Any) -> Any:
+        return KINDS[kind].state(name, KINDS[kind].Spec(**attributes), b"")
+
+    assert state("file", "/a", content="", mode="644") == state("file", "/a", content="", mode="0644")
+    assert state("file", "/a", content="", owner=0) == state("file", "/a", content="", owner="0")
+    assert state("sysctl", "a.b", value="1\t2") == state("sysctl", "a.b", value=" 1  2 ")
+    assert state("sysctl", "a.b", value=1) == state("sysctl", "a.b", value="1")
+    assert state("user", "a", groups=["b", "a", "b"]) == state("user", "a", groups=["a", "b"])
+    assert state("cron", "a", schedule="* *\t* *  *", command="x") == state("cron", "a", schedule="* * * * *", command="x")
+    assert state("authorized_key", "a/b", key=KEY) == state("authorized_key", "a/b", key=KEY.replace(" ", "  ") + " me\n")
+
+
+garbage = st.one_of(
+    st.binary(max_size=200),
+    st.text("alice:x:/\n |LXCDSUMBODE\0user\tkey\tlive kept END NONE=0 creates yes", max_size=120).map(str.encode),
+)
+
+
+@every_kind
+@given(output=garbage)
+def test_garbage_is_never_an_observation_of_absence(kind: Kind, output: bytes) -> None:
+    """A reader raises what the look knows how to take, or says unreadable, or what stood there; *absent* needs a whole
+    answer, which garbage is not."""
+    one = sample(kind.name)
+    try:
+        found = kind.observe([one]).read(Outcome("look:0", Status.OK, 0, output))
+    except (ValueError, LookupError, TypeError):
+        return
+    assert found.get(one.id, Unreadable("not mentioned")) is not None, "taken for absent"
+
+
+# A whole answer for the sample of each kind, as a host gives it.
+HEX = "0" * 64
+WHOLE: dict[str, bytes] = {
+    "authorized_key": f"user\troot\t/root\nkey\troot\t{KEY.split()[1]}\t{KEY} alice\nEND\n".encode(),
+    "block": b"81a4 644 0 0 5 root root 1|/etc/hosts\nSUMS\n" + HEX.encode() + b"  /etc/hosts\n\nBODIES\n"
+    b"C /etc/hosts\nIyBCRUdJTiBmbGVldDogeAp4CiMgRU5EIGZsZWV0OiB4Cg==\nEND\n",
+    "command": b"0 creates yes\n",
+    "cron": b"81a4 644 0 0 5 root root 1|/etc/cron.d/job\nSUMS\n" + HEX.encode() + b"  /etc/cron.d/job\n\nBODIES\nEND\n",
+    "directory": b"41ed 755 0 0 5 root root 1|/srv/d\nSUMS\n\nBODIES\nD /srv/d\neAA=\nEND\n",
+    "file": b"81a4 644 0 0 5 root root 1|/srv/f\nSUMS\n" + HEX.encode() + b"  /srv/f\n\nBODIES\nC /srv/f\neAA=\nEND\n",
+    "group": b"GROUPS\nroot:x:0:\nadm:x:4:syslog\nEND\n",
+    "package": b"ii |nginx|amd64|1.0\nEND\n",
+    "service": b"LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\n\nEND\n",
+    "symlink": b"a1ff 777 0 0 1 root root 1|/srv/l\nL /srv/l\neA==\nSUMS\n\nBODIES\nEND\n",
+    "sysctl": b"live vm.swappiness 10 \nkept vm.swappiness vm.swappiness = 10\nEND\n",
+    "user": b"alice:x:1000:1000::/home/alice:/bin/sh\nGROUPS\nroot:x:0:\nEND\n",
+}
+
+
+@every_kind
+def test_a_whole_answer_is_read_and_a_cut_one_is_never_absence(kind: Kind) -> None:
+    """Cut after every byte: the connection, the output limit or a full pipe may do that anywhere."""
+    one = sample(kind.name)
+    read = kind.observe([one]).read
+    whole = read(Outcome("look:0", Status.OK, 0, WHOLE[kind.name]))[one.id]
+    assert isinstance(whole, dict), whole
+    for end in range(len(WHOLE[kind.name])):
+        try:
+            found = read(Outcome("look:0", Status.OK, 0, WHOLE[kind.name][:end]))
+        except (ValueError, LookupError, TypeError):
+            continue
+        assert found.get(one.id, Unreadable("not mentioned")) is not None, WHOLE[kind.name][:end]
