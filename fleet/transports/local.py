@@ -71,10 +71,14 @@ class _Process(asyncio.SubprocessProtocol):
         pipe = self._transport.get_pipe_transport(0)
         if pipe is not None:
             pipe.close()
+        await self._wait_for_exit()
+        self._transport.close()  # kills what is still there
+        await self._wait_for_exit()
+
+    async def _wait_for_exit(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1):
                 await self._exited.wait()
-        self._transport.close()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 1:

@@ -111,12 +111,13 @@ fl_sync() { sync "$1" 2>/dev/null || sync; }
 # Journal of this attempt: append-only; `commit` comes last. Pre-images will stand beside it.
 fl_j() { printf '%s\n' "$*" >>"$fl_d/journal/$fl_a"; }
 
-# fl_begin ENVIRONMENT TOKEN ATTEMPT: may this writer write here? Sets fl_no to the reason when it may not.
+# fl_begin ENVIRONMENT TOKEN ATTEMPT: may this writer write here? Sets fl_no to the reason when it may
+# not, and fl_as to what that makes of every task: conflict, or failed where the host cannot keep a record.
 fl_begin() {
-  fl_no= fl_a=$3
+  fl_no= fl_as=conflict fl_a=$3
   if ! [ -d "$fl_d/due" ] || ! [ -d "$fl_d/journal" ]; then
     fl_x=$(umask 077; mkdir -p "$fl_d/due" "$fl_d/journal" 2>&1) ||
-      { fl_no="cannot keep a record on this host: $fl_x"; return; }
+      { fl_no="cannot keep a record on this host: $fl_x" fl_as=failed; return; }
   fi
   fl_lock || return
   fl_e=; [ -r "$fl_d/environment" ] && read -r fl_e <"$fl_d/environment"
@@ -130,12 +131,12 @@ fl_begin() {
   [ -n "$fl_e" ] || fl_keep environment "$1" || return
   fl_keep fence "$2" || return
   fl_tidy
-  fl_j "begin $1 $2" 2>/dev/null || fl_no="cannot write to $fl_d/journal: no space left, or read-only"
+  fl_j "begin $1 $2" 2>/dev/null || fl_no="cannot write to $fl_d/journal: no space left, or read-only" fl_as=failed
 }
 fl_keep() {
   { printf '%s\n' "$2" >"$fl_d/$1.new"; } 2>/dev/null && fl_sync "$fl_d/$1.new" &&
     mv -f "$fl_d/$1.new" "$fl_d/$1" 2>/dev/null && return
-  fl_no="cannot write to $fl_d: no space left, or read-only"; return 1
+  fl_no="cannot write to $fl_d: no space left, or read-only" fl_as=failed; return 1
 }
 # The lock is a symbolic link that says who: made in one step, so never seen without its owner.
 fl_lock() {
@@ -143,7 +144,8 @@ fl_lock() {
   fl_started=; fl_stat "$$"
   fl_mine="$$ $fl_started $fl_boot"
   if ln -s "$fl_mine" "$fl_d/lock" 2>/dev/null; then fl_locked=1; return; fi
-  fl_his=$(readlink "$fl_d/lock") || { fl_no="cannot take the lock $fl_d/lock: no space left, or read-only"; return 1; }
+  fl_his=$(readlink "$fl_d/lock") ||
+    { fl_no="cannot take the lock $fl_d/lock: no space left, or read-only" fl_as=failed; return 1; }
   set -- $fl_his
   if [ "$3" = "$fl_boot" ] && fl_stat "$1" && [ "$2" = "$fl_started" ]; then
     fl_no="another apply is running on this host (process $1)"; return 1

@@ -71,7 +71,7 @@ def _write(batch: Batch) -> Iterator[bytes]:
 
 def _task(number: int, task: Task, numbers: dict[str, int]) -> Iterator[bytes]:
     yield b"fl_frame B %d" % number
-    yield b'if [ -n "$fl_no" ]; then fl_say "$fl_no"; fl_frame E %d conflict 75 -1' % number
+    yield b'if [ -n "$fl_no" ]; then fl_say "$fl_no"; fl_frame E %d "$fl_as" 75 -1' % number
     needs = [numbers[need] for need in task.needs if need in numbers]
     if needs:
         states = b"".join(b"$fl_s%d" % need for need in needs)
