@@ -11,8 +11,8 @@ from tests.e2e.conftest import Field
 pytestmark = pytest.mark.hosts
 
 MOTD = 'resources:\n  file:\n    /etc/motd: {content: "one\\n"}\n'
-LOGIN = "useradd -m -p '*' ops && mkdir -m 700 ~ops/.ssh && cp /root/.ssh/authorized_keys ~ops/.ssh/"
-    " && chown -R ops: ~ops/.ssh"
+LOGIN = """useradd -m -p '*' ops && mkdir -m 700 ~ops/.ssh &&
+cp /root/.ssh/authorized_keys ~ops/.ssh/ && chown -R ops: ~ops/.ssh"""
 
 
 def hosts_yaml(lab: Field, first: str) -> str:
