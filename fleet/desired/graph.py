@@ -27,6 +27,11 @@ class Part:
     origin: Origin = field(default=Origin(""))
     absent: bool = False
 
+    @property
+    def rank(self) -> int:
+        """What goes, goes in the opposite order: users before their groups, services before their packages."""
+        return Stage.GROUP + Stage.COMMAND - self.stage if self.absent else self.stage
+
 
 def arrange(parts: Sequence[Part], problems: list[Problem]) -> Graph:
     """Edges, order and waves. With problems the Graph holds as much as can be ordered."""
@@ -111,7 +116,7 @@ def _order(by_id: Mapping[str, Part], needs: Mapping[str, set[str]], problems: l
     for one, others in needs.items():
         for other in others:
             after[other].append(one)
-    ready = [(by_id[one].stage, one) for one, count in left.items() if count == 0]
+    ready = [(by_id[one].rank, one) for one, count in left.items() if count == 0]
     heapq.heapify(ready)
     order: list[str] = []
     while ready:
@@ -120,7 +125,7 @@ def _order(by_id: Mapping[str, Part], needs: Mapping[str, set[str]], problems: l
         for other in after[one]:
             left[other] -= 1
             if left[other] == 0:
-                heapq.heappush(ready, (by_id[other].stage, other))
+                heapq.heappush(ready, (by_id[other].rank, other))
     if len(order) < len(needs):
         problems.append(_cycle(by_id, needs, set(needs) - set(order)))
     return order

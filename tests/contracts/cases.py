@@ -10,6 +10,7 @@ One file `tests/cases/KIND/WHAT.yaml`:
     changes: {"file:/srv/a": [update, content, mode]}   action and attributes, in order; [] when in sync
     verdict: changed                      of the pass that applies (the default), and `says`: words in its output
     given_back: shell text that prints what must be the same before, and after everything was made absent
+    gone: shell text that exits 0 after everything was made absent
 """
 
 from __future__ import annotations
@@ -22,17 +23,15 @@ from typing import Any
 
 import yaml
 
-from fleet.desired.graph import Part, arrange
-from fleet.errors import Origin, Problem
 from fleet.kinds import KINDS
-from fleet.model.host import HostSpec, Resource, Target
+from fleet.model.host import HostSpec, Target
+from tests.kinds.describe import ENVIRONMENT, compiled
 
 ROOT = Path(__file__).parents[1] / "cases"
-ENVIRONMENT = "cases"
-TARGET = Target("case", ENVIRONMENT, "local", output_limit=32 * 1024 * 1024)
+TARGET = Target("h1", ENVIRONMENT, "local", output_limit=32 * 1024 * 1024)
 # Attributes that say which thing it is, not how it should be: needed to remove it, too.
 _SAYS_WHICH = {"block": ("comment",), "authorized_key": ("key",)}
-_WATCHES = {"reload_on": "reload", "restart_on": "restart", "only_on": "run"}
+_SHELLS = ("dash", "bash", "busybox")
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Case:
     path: Path
     what: str
     resources: Mapping[str, Mapping[str, Mapping[str, Any]]]
-    flavours: tuple[str, ...] = ("dash", "bash", "busybox")
+    flavours: tuple[str, ...] = _SHELLS
     files: Mapping[str, Any] | None = None
     before: str = ""
     after: str = ""
@@ -51,6 +50,7 @@ class Case:
     verdict: str = "changed"
     says: str = ""
     given_back: str = ""
+    gone: str = ""
 
     @property
     def kind(self) -> str:
@@ -64,56 +64,20 @@ class Case:
         return self.path.with_suffix(f".{userland}.json")
 
     def spec(self) -> HostSpec:
-        """What the host should be."""
-        found = [
-            _resource(KINDS[kind], name, dict(attributes or {}), self.files or {})
-            for kind, named in self.resources.items()
-            for name, attributes in named.items()
-        ]
-        return _host(found)
+        """What the host should be, from the real compiler."""
+        return replace(compiled(self.resources, self.files), target=TARGET)
 
     def absent(self) -> HostSpec:
         """The same host, once nothing of it is wanted any more."""
-        found = []
-        for resource in self.spec().resources:
-            kind = KINDS[resource.kind]
-            given = {name: getattr(resource.spec, name) for name in _SAYS_WHICH.get(resource.kind, ())}
-            found.append(_resource(kind, resource.name, {**given, "ensure": "absent"}, {}))
-        return _host(found)
-
-
-def _resource(kind: Any, name: str, attributes: dict[str, Any], files: Mapping[str, Any]) -> Resource:
-    """As the compiler builds it, without a repository."""
-    watches = {_WATCHES[one]: tuple(attributes.pop(one)) for one in _WATCHES if one in attributes}
-    kind.check(name)
-    spec = kind.Spec(**attributes)
-    given = next((attributes[one] for one in ("template", "source") if attributes.get(one)), None)
-    content = files[given] if given is not None else attributes.get("content")
-    raw = content.encode() if isinstance(content, str) else content
-    desired = kind.state(name, spec, raw)
-    sensitive = bool(getattr(spec, "sensitive", False))
-    return Resource(
-        f"{kind.name}:{name}", kind.name, name, spec, desired, raw, watches=watches, sensitive=sensitive, digest=name
-    )
-
-
-def _host(found: list[Resource]) -> HostSpec:
-    here, problems = Origin("case"), list[Problem]()
-    parts = []
-    for one in found:
-        kind = KINDS[one.kind]
-        needs = tuple((needed, here) for ids in one.watches.values() for needed in ids)
-        owns, wants = kind.owns(one.name, one.spec), kind.wants(one.name, one.spec)
-        parts.append(Part(one.id, kind.stage, owns, wants, needs, here, one.desired is None))
-    graph = arrange(parts, problems)
-    assert not problems, problems
-    claims = [claim for part in parts for claim in part.owns]
-    for number, one in enumerate(found):
-        complete = KINDS[one.kind].complete
-        found[number] = one if complete is None else complete(one, claims)
-    by_id = {one.id: one for one in found}
-    resources = tuple(by_id[one] for one in graph.order)
-    return HostSpec("case", ENVIRONMENT, TARGET, (), {}, resources, graph, "")
+        gone: dict[str, dict[str, dict[str, Any]]] = {}
+        for kind, named in self.resources.items():
+            if "ensure" in KINDS[kind].Spec.model_fields:
+                kept = _SAYS_WHICH.get(kind, ())
+                gone[kind] = {
+                    name: {**{one: said[one] for one in kept if said and one in said}, "ensure": "absent"}
+                    for name, said in named.items()
+                }
+        return replace(compiled(gone), target=TARGET)
 
 
 @cache

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import AsyncIterator
 
 from fleet.converge.drive import Intent, run_pass
 from fleet.converge.look import look
@@ -18,18 +17,10 @@ from fleet.model.host import HostSpec
 from fleet.model.port import Session
 from fleet.model.step import Batch, Command, Outcome, Status, Task, Write
 from fleet.transports.local import LocalTransport
-from tests.contracts.cases import ENVIRONMENT, TARGET, Case
+from tests.contracts.cases import TARGET, Case
 from tests.contracts.rooms import words
-
-
-class Deaf:
-    """A Watcher that hears nothing."""
-
-    def stage(self, host: str, stage: str) -> None: ...
-
-    def outcome(self, host: str, outcome: Outcome) -> None: ...
-
-    def done(self, result: PassResult) -> None: ...
+from tests.converge.world import Deaf
+from tests.kinds.describe import ENVIRONMENT
 
 
 @dataclass
@@ -92,6 +83,7 @@ async def _play(case: Case, flavour: str, directory: Path) -> None:
         assert unreadable == (case.unreadable or {})
         applied = await one.apply(spec)
         said = b"\n".join(outcome.output for outcome in applied.outcomes.values()).decode(errors="replace")
+        said += "\n".join(unreadable.values())
         assert str(applied.verdict) == case.verdict, (said, applied.remaining)
         assert case.says in said
         await _must(one, case.after)
@@ -99,11 +91,12 @@ async def _play(case: Case, flavour: str, directory: Path) -> None:
             again = await one.apply(spec)
             assert str(again.verdict) == "in sync", (changes(again), again.remaining)
             assert not again.outcomes
-        if case.given_back:
+        if case.given_back or case.gone:
             undone = await one.apply(case.absent())
             assert str(undone.verdict) in ("changed", "in sync"), (undone.outcomes, undone.remaining)
             assert not changes(await one.plan(case.absent()))
             assert await _must(one, case.given_back) == kept
+            await _must(one, case.gone)
 
 
 async def _must(one: Host, text: str) -> bytes:

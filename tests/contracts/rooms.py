@@ -4,7 +4,7 @@ dash     this machine's root under an overlay, dash as /bin/sh
 bash     the same with bash as /bin/sh
 busybox  nothing but BusyBox: every command is its, and so is the shell
 
-All have their own network, so that kernel settings below net. are their own. Needs root with CAP_SYS_ADMIN.
+Kernel settings are copies (as in the sandbox): what a case sets, only it sees. Needs root with CAP_SYS_ADMIN.
 """
 
 from __future__ import annotations
@@ -13,18 +13,25 @@ import subprocess
 from pathlib import Path
 
 from fleet.sandbox.copied import make_busybox_template
+from fleet.sandbox.launch import SETTINGS
 
 FLAVOURS = ("dash", "bash", "busybox")
 
 # Arguments: 1 an empty directory, 2 the root to lie under the overlay, 3 the flavour.
-_ENTER = r"""
+_ENTER = (
+    r"""
 set -e
-d=$1 lower=$2 flavour=$3 r=$1/root
+d=$1 lower=$2 flavour=$3 r=$1/root name=case
 mount -t tmpfs -o mode=755 room "$d"
 mkdir "$d/up" "$d/work" "$r"
 mount -t overlay -o "lowerdir=$lower,upperdir=$d/up,workdir=$d/work" room "$r"
 mount --rbind /dev "$r/dev"
 mount -t proc proc "$r/proc"
+s=$d/sys
+"""
+    + SETTINGS
+    + r"""
+mount --bind "$s" "$r/proc/sys"
 mount -t tmpfs -o mode=755 room "$r/run"
 mount -t tmpfs -o mode=1777 room "$r/tmp"
 rm -rf "$r/var/lib/fleet"
@@ -37,7 +44,8 @@ case $flavour in
 esac
 exec chroot "$r" "$@"
 """
-_OWN = ("unshare", "-m", "-n", "-u", "--propagation", "private")
+)
+_OWN = ("unshare", "-m", "-u", "--propagation", "private")
 
 
 def why_not() -> str:
