@@ -9,7 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
+import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import apply, compile, faults, look
@@ -26,10 +29,13 @@ def main() -> int:
     parser.add_argument("--repeat", type=int, default=5, help="repetitions of what is cheap; the median counts")
     parser.add_argument("--json", type=Path, help="where the figures go as JSON")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, _stopped)  # so that the hosts are ended then too
     chosen = options.only or PARTS
     figures = list[Figure]()
     if set(chosen) - {"compile"}:
-        figures += _on_hosts(options.hosts, chosen, options.repeat)
+        for one in _on_hosts(options.hosts, chosen, options.repeat):
+            print(f"{one.name}: {one.value:.3f} {one.unit}", file=sys.stderr, flush=True)
+            figures.append(one)
     if "compile" in chosen:
         figures += compile.measure(1000)
     print(f"{options.hosts} hosts x {RESOURCES} resources, {os.cpu_count()} cores that the hosts share\n")
@@ -41,14 +47,19 @@ def main() -> int:
     return 1 if any(one.met is False for one in figures) else 0
 
 
-def _on_hosts(hosts: int, chosen: list[str], repeat: int) -> list[Figure]:
+def _on_hosts(hosts: int, chosen: Sequence[str], repeat: int) -> Iterator[Figure]:
     with fixture(hosts) as made:
-        figures = apply.measure(made)  # first: the others need hosts that are in sync
+        first = apply.measure(made)  # in any case: the others need hosts that are in sync
+        if "apply" in chosen:
+            yield from first
         if "look" in chosen:
-            figures += look.measure(made, repeat)
+            yield from look.measure(made, repeat)
         if "faults" in chosen:
-            figures += faults.measure(made)
-    return figures if "apply" in chosen else [one for one in figures if one not in figures[:4]]
+            yield from faults.measure(made)
+
+
+def _stopped(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,8 @@ async def _measure(made: Fixture) -> list[Figure]:
         before = resident()
         _make_it_print(made, printing)
         stopped = _freeze(made, frozen)
-        proxy.stdin.write(b"drip\n") if proxy.stdin is not None else None
+        if proxy.stdin is not None:
+            proxy.stdin.write(b"drip\n")
         beside = await _watched(app, fleet, hosts, bad)
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
@@ -96,7 +97,7 @@ def _freeze(made: Fixture, host: SandboxHost) -> list[int]:
 
 def _make_it_print(made: Fixture, host: SandboxHost) -> None:
     """On this host `stat` prints for ever."""
-    text = "mv /usr/bin/stat /usr/bin/stat.real && printf '#!/bin/sh\\nexec yes\\n' >/usr/bin/stat && chmod 755 /usr/bin/stat"
+    text = "cd /usr/bin && mv stat stat.real && printf '#!/bin/sh\\nexec yes\\n' >stat && chmod 755 stat"
     subprocess.run([*made.sandbox.ssh_words(host), text], check=True, capture_output=True)
 
 

@@ -65,7 +65,8 @@ async def connect(work: Work) -> list[tuple[asyncssh.SSHClientConnection, Shell]
         ready = await options.get(target)
         async with limit:
             connection = await asyncssh.connect(target.address, target.port, options=ready, config=None)
-        _, shell = await connection.create_session(Shell, "exec /bin/sh -s", encoding=None)
+        shell = Shell()
+        await connection.create_session(lambda: shell, "exec /bin/sh -s", encoding=None)
         await shell.run(b"echo " + END + b"\n")
         return connection, shell
 
