@@ -53,6 +53,7 @@ class _Pass:
     telemetry: Telemetry
     observed: dict[str, Observed] = field(default_factory=dict)
     state: HostState = field(default_factory=HostState)
+    planned: Plan | None = None
     first: Plan | None = None
     changes: dict[str, Change] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -102,12 +103,17 @@ class _Pass:
                 "nothing was changed; if it really moved, remove /var/lib/fleet/environment on it"
             )
         self.observed |= wanted.read(outcomes)
+        self.planned = None
         return read_witnesses(outcomes.get(WITNESS_TASK))
 
     def plan(self) -> Plan:
+        """From all that is known now; the same one until something more is."""
+        if self.planned is not None:
+            return self.planned
         with self.telemetry.span("plan", host=self.spec.label) as span:
             found = plan(self.spec, self.observed, self.state.due, self.kinds)
             span.set(changes=len(found.changes), unreadable=len(found.unreadable))
+        self.planned = found
         return found
 
     async def apply(self, chosen: Round, write: Write) -> None:
@@ -121,6 +127,7 @@ class _Pass:
             carried = outcomes.get(chosen.joined[one], Outcome(one, Status.UNKNOWN))
             self.outcomes[one] = replace(carried, id=one)
         self.observed |= again.read(outcomes)
+        self.planned = None
         self.state = read_state(outcomes.get(STATE_TASK))
         self.lost = any(outcomes.get(t.id, Outcome(t.id, Status.UNKNOWN)).status is Status.UNKNOWN for t in tasks)
 

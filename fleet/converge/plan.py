@@ -29,15 +29,10 @@ def plan(spec: HostSpec, observed: Mapping[str, Observed], due: Mapping[str, str
         if isinstance(seen, Unreadable):
             unreadable[resource.id] = seen
             continue
-        change = Change(
-            resource,
-            before=seen,
-            after=resource.desired,
-            attributes=differing(resource.desired, seen),
-            due=_due(resource, changes, due),
-        )
-        if change.attributes or change.due or (seen is None) != (resource.desired is None):
-            changes[resource.id] = change
+        attributes = differing(resource.desired, seen)
+        action = _due(resource, changes, due) if resource.watches or due else ""
+        if attributes or action or (seen is None) != (resource.desired is None):
+            changes[resource.id] = Change(resource, seen, resource.desired, attributes, action)
     provisional = _provisional(spec.graph, changes, kinds)
     found = tuple(changes.values())
     return Plan(spec.name, found, unreadable, provisional, _digest(found, unreadable), spec.environment)
@@ -47,7 +42,7 @@ def differing(desired: State | None, seen: State | None) -> tuple[str, ...]:
     """Names of the declared attributes that differ, sorted. () when either side is absent."""
     if desired is None or seen is None:
         return ()
-    return tuple(sorted(name for name, value in desired.items() if name not in seen or seen[name] != value))
+    return tuple(sorted([name for name, value in desired.items() if name not in seen or seen[name] != value]))
 
 
 def ancestors(graph: Graph, start: str) -> set[str]:

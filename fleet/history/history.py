@@ -29,6 +29,7 @@ from fleet.history.writer import Limits, Writer
 from fleet.model.change import PassResult, Plan
 
 HostKey = tuple[str, str]  # environment, host
+KEYED_LIMIT = 20_000  # digests kept under the key, so that a long life does not fill the memory
 
 
 class History:
@@ -40,6 +41,7 @@ class History:
         self._reader = reader
         self._locks = locks
         self._key = key
+        self._keyed: dict[str, str] = {}  # hosts share most resources, so their digests too
 
     @classmethod
     async def open(cls, path: Path, limits: Limits | None = None) -> History:
@@ -121,8 +123,16 @@ class History:
 
         Kept under the key, since a resource's digest covers its secret.
         """
-        text = json.dumps({name: encoding.keyed(self._key, d) for name, d in sorted(digests.items())})
+        text = json.dumps({name: self._under_key(digest) for name, digest in sorted(digests.items())})
         self._writer.put((statements.SETTLE, [(environment, host, text)]))
+
+    def _under_key(self, digest: str) -> str:
+        known = self._keyed.get(digest)
+        if known is None:
+            if len(self._keyed) >= KEYED_LIMIT:
+                self._keyed.clear()
+            known = self._keyed[digest] = encoding.keyed(self._key, digest)
+        return known
 
     async def flush(self) -> None:
         """Everything written so far is on disk. Raises HistoryError."""
