@@ -28,7 +28,9 @@ def test_a_host_that_accepts_and_says_nothing_times_out_and_holds_up_nobody(lab:
         port = silent.getsockname()[1]
         text = hosts_yaml(lab, "connect_timeout: 1").replace(lab.host("h-1").address, "127.9.250.250", 1)
         text = text.replace(f"port: {lab.host('h-1').port}", f"port: {port}", 1)
-        lab.write({"base/roles/all.yaml": MOTD, "lab/hosts.yaml": text})
+        known = f"[127.9.250.250]:{port} {lab.host('h-1').host_key}\n"
+        known += (lab.repository / "environments/lab/known_hosts").read_text()
+        lab.write({"base/roles/all.yaml": MOTD, "lab/hosts.yaml": text, "lab/known_hosts": known})
         done = lab.fleet("apply", "--yes", "--json")
     verdicts = {h["host"]: h["verdict"] for h in done.json["hosts"]}
     assert (done.code, verdicts) == (4, {"h-1": "unreachable", "h-2": "changed", "h-3": "changed"})
