@@ -121,7 +121,14 @@ def root_host(flavour: str, directory: Path) -> Iterator[RootHost]:
             assert holder.stdout is not None and holder.stderr is not None
             if holder.stdout.readline() != b"ready\n":
                 raise RuntimeError(f"{flavour}: {holder.stderr.read().decode()}")
-            enter = ("nsenter", f"--mount=/proc/{holder.pid}/ns/mnt", "chroot", str(directory / "root"), "/bin/sh", "-s")
+            enter = (
+                "nsenter",
+                f"--mount=/proc/{holder.pid}/ns/mnt",
+                "chroot",
+                str(directory / "root"),
+                "/bin/sh",
+                "-s",
+            )
             host = RootHost(flavour, enter, runner)
             yield host
             if host.session is not None:

@@ -16,9 +16,7 @@ pytestmark = pytest.mark.hosts
 ALL = [(case, flavour) for case in cases() for flavour in case.flavours]
 
 
-@pytest.mark.parametrize(
-    ("case", "flavour"), ALL, ids=[f"{case.kind}-{case.name}-{flavour}" for case, flavour in ALL]
-)
+@pytest.mark.parametrize(("case", "flavour"), ALL, ids=[f"{case.kind}-{case.name}-{flavour}" for case, flavour in ALL])
 def test_case(case: Case, flavour: str, host: Callable[[str], RootHost]) -> None:
     """before → the plan is the expected one → applied → in sync → after → undone → gone, and in sync again."""
     one = host(flavour)

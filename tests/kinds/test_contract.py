@@ -105,8 +105,12 @@ def test_values_are_normalised_once() -> None:
     assert state("sysctl", "a.b", value="1\t2") == state("sysctl", "a.b", value=" 1  2 ")
     assert state("sysctl", "a.b", value=1) == state("sysctl", "a.b", value="1")
     assert state("user", "a", groups=["b", "a", "b"]) == state("user", "a", groups=["a", "b"])
-    assert state("cron", "a", schedule="* *\t* *  *", command="x") == state("cron", "a", schedule="* * * * *", command="x")
-    assert state("authorized_key", "a/b", key=KEY) == state("authorized_key", "a/b", key=KEY.replace(" ", "  ") + " me\n")
+    assert state("cron", "a", schedule="* *\t* *  *", command="x") == state(
+        "cron", "a", schedule="* * * * *", command="x"
+    )
+    assert state("authorized_key", "a/b", key=KEY) == state(
+        "authorized_key", "a/b", key=KEY.replace(" ", "  ") + " me\n"
+    )
 
 
 garbage = st.one_of(
@@ -135,7 +139,9 @@ WHOLE: dict[str, bytes] = {
     "block": b"81a4 644 0 0 5 root root 1|/etc/hosts\nSUMS\n" + HEX.encode() + b"  /etc/hosts\n\nBODIES\n"
     b"C /etc/hosts\nIyBCRUdJTiBmbGVldDogeAp4CiMgRU5EIGZsZWV0OiB4Cg==\nEND\n",
     "command": b"0 creates yes\n",
-    "cron": b"81a4 644 0 0 5 root root 1|/etc/cron.d/job\nSUMS\n" + HEX.encode() + b"  /etc/cron.d/job\n\nBODIES\nEND\n",
+    "cron": b"81a4 644 0 0 5 root root 1|/etc/cron.d/job\nSUMS\n"
+    + HEX.encode()
+    + b"  /etc/cron.d/job\n\nBODIES\nEND\n",
     "directory": b"41ed 755 0 0 5 root root 1|/srv/d\nSUMS\n\nBODIES\nD /srv/d\neAA=\nEND\n",
     "file": b"81a4 644 0 0 5 root root 1|/srv/f\nSUMS\n" + HEX.encode() + b"  /srv/f\n\nBODIES\nC /srv/f\neAA=\nEND\n",
     "group": b"GROUPS\nroot:x:0:\nadm:x:4:syslog\nEND\n",

@@ -31,9 +31,16 @@ contents = st.one_of(st.binary(max_size=300), lines.map(str.encode))
 
 @pytest.mark.parametrize("flavour", ["dash", "busybox"])
 @given(name=names, content=contents, target=hell, block=lines, command=hell, marker=names)
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_nothing_is_interpreted_and_everything_arrives(
-    flavour: str, host: Callable[[str], RootHost], name: str, content: bytes, target: str, block: str, command: str, marker: str
+    flavour: str,
+    host: Callable[[str], RootHost],
+    name: str,
+    content: bytes,
+    target: str,
+    block: str,
+    command: str,
+    marker: str,
 ) -> None:
     """One pass for six resources: in sync afterwards, which is a digest, a link's target and a block read back."""
     one = host(flavour)
