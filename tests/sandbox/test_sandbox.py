@@ -223,3 +223,15 @@ def test_root_with_less(tmp_path: Path, drop: str, flavour: str, said: str) -> N
     else:
         assert (done.stdout, done.returncode) == (f"b\n{said}\n", 0), done.stderr
     assert left(tmp_path / "hosts") == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes an ordinary user, and root again")
+def test_an_ordinary_user_is_told_what_is_missing(sandbox: Sandbox) -> None:
+    """In one line, before anything is made; without root there is no chroot."""
+    os.seteuid(65534)
+    try:
+        with pytest.raises(SandboxError, match=r"^throw-away hosts need root \(.*\): sudo fleet sandbox up$"):
+            sandbox.up(THREE)
+    finally:
+        os.seteuid(0)
+    assert left(sandbox.directory) == []
