@@ -1,4 +1,4 @@
-"""Every case on every flavour of host it makes sense on, for real: plan, apply, look again (the law), undo, look again."""
+"""Every case on every flavour of host it makes sense on: plan, apply, look again (the law), undo."""
 
 from __future__ import annotations
 

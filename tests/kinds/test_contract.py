@@ -84,13 +84,13 @@ def test_the_example_in_the_docstring_is_right(kind: Kind) -> None:
 def test_a_name_with_a_control_character_is_refused(kind: Kind, before: str, bad: str, after: str) -> None:
     name, _ = SAMPLES[kind.name]
     for wrong in (before + bad + after, name + bad + after, f"{name}{bad}"):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"."):
             kind.check(wrong)
 
 
 @every_kind
 def test_an_empty_name_is_refused(kind: Kind) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         kind.check("")
 
 
