@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -115,9 +116,14 @@ class _Answer:
     entries: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def read(outcome: Outcome) -> dict[str, Seen | Unreadable]:
+def read(outcome: Outcome) -> Mapping[str, Seen | Unreadable]:
     """Path → what was found; a path that is absent has no entry. Raises ValueError for an answer that was cut."""
-    text = outcome.output.decode(errors="surrogateescape")
+    return _parsed(outcome.output)
+
+
+@lru_cache(maxsize=1)  # the kinds that share the look read the same bytes one after the other
+def _parsed(output: bytes) -> Mapping[str, Seen | Unreadable]:
+    text = output.decode(errors="surrogateescape")
     head, sums, rest = text.partition("SUMS\n")
     middle, bodies, tail = rest.partition("\nBODIES\n")
     if not sums or not bodies or not f"\n{tail}".endswith("\nEND\n"):
