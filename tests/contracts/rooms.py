@@ -35,6 +35,10 @@ mount --bind "$s" "$r/proc/sys"
 mount -t tmpfs -o mode=755 room "$r/run"
 mount -t tmpfs -o mode=1777 room "$r/tmp"
 rm -rf "$r/var/lib/fleet"
+# The accounts that every Debian has, whatever this machine has besides.
+for f in passwd group; do
+  awk -F: '$3 <= 100 || $3 == 65534' "$r/etc/$f" >"$d/$f"; cat "$d/$f" >"$r/etc/$f"
+done
 mkdir -p "$r/srv"
 rm -rf "$r/srv"/*
 case $flavour in
