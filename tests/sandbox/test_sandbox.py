@@ -114,7 +114,7 @@ def test_down_after_a_crash_of_up(tmp_path: Path) -> None:
     directory = tmp_path / "hosts"
     code = (
         "import sys; from pathlib import Path; from fleet.sandbox import *\n"
-        "Sandbox(Path(sys.argv[1])).up([HostRequest(f'h-{n}') for n in range(20)], sys.argv[2])\n"
+        "Sandbox(Path(sys.argv[1])).up([HostRequest(f'h-{n}') for n in range(8)], sys.argv[2])\n"
     )
     for flavour in flavours():
         for moment in (1, 6):
@@ -124,7 +124,7 @@ def test_down_after_a_crash_of_up(tmp_path: Path) -> None:
             process.send_signal(signal.SIGKILL)
             process.communicate()
             assert left(directory) != []
-            assert Sandbox(directory).down() == 20
+            assert Sandbox(directory).down() == 8
             assert left(directory) == []
 
 
