@@ -66,7 +66,7 @@ def state(name: str, spec: SysctlSpec, content: bytes | None) -> State | None:
 
 
 # Each argument is a name. One grep reads all live values, however many there are: the shell reads byte by byte, and a
-# setting gives its first byte only to who asks so.
+# setting gives its first byte only to who asks so. `part`: what stands after the last newline, and an empty file.
 _LOOK = """\
 n=
 for k do
@@ -75,7 +75,8 @@ for k do
   if [ -r "$f$r" ]; then n="$n $f$r"; fi
   c=/etc/sysctl.d/60-fleet-$k.conf
   if [ -r "$c" ]; then
-    while IFS= read -r l || [ -n "$l" ]; do printf 'kept %s %s\\n' "$k" "$l"; done <"$c"
+    e=empty l=; while IFS= read -r l; do e=; printf 'kept %s %s\\n' "$k" "$l"; done <"$c"
+    if [ -n "$e$l" ]; then printf 'part %s %s\\n' "$k" "$l"; fi
   fi
 done
 [ -z "$n" ] || grep -Hs '' $n </dev/null | while IFS= read -r l; do
@@ -91,33 +92,36 @@ printf 'END\\n'
 def observe(resources: Sequence[Resource]) -> Probe:
     def read(outcome: Outcome) -> Mapping[str, Observed]:
         live: dict[str, str] = {}
-        kept: dict[str, str] = {}
-        text = outcome.output.decode(errors="backslashreplace")
-        if not text.endswith("END\n"):
+        kept: dict[str, bytes] = {}
+        if not outcome.output.endswith(b"END\n"):
             raise ValueError("the look at settings was cut short")
-        for line in text.splitlines():
-            word, name, rest = [*line.split(" ", 2), "", ""][:3]
-            if word == "live":
-                live[name] = " ".join([*live.get(name, "").split(), *rest.split()])
-            elif word == "kept":
-                kept[name] = kept.get(name, "") + rest + "\n"
+        for line in outcome.output.split(b"\n"):
+            word, raw, rest = [*line.split(b" ", 2), b"", b""][:3]
+            name = raw.decode(errors="backslashreplace")
+            if word == b"live":
+                live[name] = " ".join([*live.get(name, "").split(), *_shown(rest).split()])
+            elif word in (b"kept", b"part"):
+                kept[name] = kept.get(name, b"") + rest + (b"\n" if word == b"kept" else b"")
         return {r.id: _observed(r, live, kept) for r in resources}
 
     return Probe(Script(_LOOK, tuple(r.name for r in resources)), read)
 
 
-def _observed(resource: Resource, live: Mapping[str, str], kept: Mapping[str, str]) -> Observed:
+def _observed(resource: Resource, live: Mapping[str, str], kept: Mapping[str, bytes]) -> Observed:
     name = resource.name
     text = kept.get(name)
+    file = {} if text is None else {"persistent": _shown(text), "sha256": hashlib.sha256(text).hexdigest()}
     if resource.desired is None:
-        return None if text is None else {"live": live.get(name, ""), "persistent": text.strip(), "text": text}
+        return {"live": live.get(name, ""), **file} if file else None
     if name not in live:
         return Unreadable(f"this host's kernel has no setting {name}")
-    found: dict[str, Any] = {"live": live[name]}
-    if text is not None:
-        wanted = _text(name, resource.desired["persistent"]).decode()
-        found |= {"persistent": resource.desired["persistent"] if text == wanted else text.strip(), "text": text}
-    return found
+    if text == _text(name, resource.desired["persistent"]):
+        file["persistent"] = resource.desired["persistent"]
+    return {"live": live[name], **file}
+
+
+def _shown(raw: bytes) -> str:
+    return raw.decode(errors="backslashreplace").strip()
 
 
 def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
@@ -142,8 +146,7 @@ printf '%s\\n' "$2" >"$f$r"
 
 def _steps(change: Change) -> tuple[Step, ...]:
     name, before, after = change.resource.name, change.before or {}, change.after
-    path, text = _path(name), before.get("text")
-    seen = "" if text is None else hashlib.sha256(text.encode()).hexdigest()
+    path, seen = _path(name), before.get("sha256", "")
     if after is None:
         return (_paths.same(path, seen), Script('rm -f -- "$1"\n', (path,)))
     steps: list[Step] = []
