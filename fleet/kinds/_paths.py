@@ -158,7 +158,7 @@ def _read_sum(line: str, answer: _Answer) -> None:
     digest, _, name = line.partition(" ")
     name = name[1:]
     if digest.startswith("\\"):
-        digest, name = digest[1:], name.replace("\\n", "\n").replace("\\\\", "\\")
+        digest, name = digest[1:], name.replace("\\\\", "\\")  # no name that is asked for has a newline
     if len(digest) == 64:
         answer.sums[name] = digest
 
