@@ -113,6 +113,8 @@ class Reader:
 
     def unfinished(self) -> None:
         """No more will come: whoever has no outcome yet is unknown."""
+        if self._current is not None:
+            self._keep(len(self._buffer))
         for number, task in enumerate(self._tasks):
             if task.id not in self.outcomes:
                 output = self._output if number == self._current else _Output()

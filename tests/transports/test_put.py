@@ -47,11 +47,6 @@ CONTENTS = {
 }
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 

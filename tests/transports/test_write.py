@@ -17,11 +17,6 @@ OK = Command(("true",))
 FAIL = Command(("sh", "-c", "echo why; exit 3"))
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def mark(resource_id: str) -> str:
     return hashlib.sha256(resource_id.encode()).hexdigest()
 
