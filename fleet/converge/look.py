@@ -45,7 +45,7 @@ class Look:
         """Every resource looked at → what was seen. A host's nonsense makes its own resources unreadable, no more."""
         seen: dict[str, Observed] = {}
         for task_id, probe, resources in self.readers:
-            found = _answer(probe, outcomes.get(task_id))
+            found = _answer(probe, resources, outcomes.get(task_id))
             for resource in resources:
                 seen[resource.id] = found.get(resource.id, Unreadable("the host's answer does not mention it"))
         return seen
@@ -89,11 +89,13 @@ def read_state(outcome: Outcome | None) -> HostState:
     return HostState(environment, fence, due)
 
 
-def _answer(probe: Probe, outcome: Outcome | None) -> Mapping[str, Observed]:
+def _answer(probe: Probe, resources: Iterable[Resource], outcome: Outcome | None) -> Mapping[str, Observed]:
     if outcome is None or outcome.status is Status.UNKNOWN:
         return {}
     try:
         return probe.read(outcome)
-    except (ValueError, LookupError, TypeError):
+    except ValueError as error:
+        return dict.fromkeys((r.id for r in resources), Unreadable(str(error)))
+    except (LookupError, TypeError):
         # A reader that trips over bytes no sane host sends: its resources stay unreadable, the others are unharmed.
         return {}

@@ -42,6 +42,7 @@ paths_sum() {
     else openssl dgst -sha256 -r "$@" 2>/dev/null; fi
   fi
 }
+command -v stat >/dev/null 2>&1 || printf 'NOSTAT\n'
 paths_stat "$@"
 printf 'SUMS\n'
 sums=$(paths_sum "$@")
@@ -128,6 +129,8 @@ def _parsed(output: bytes) -> Mapping[str, Seen | Unreadable]:
     middle, bodies, tail = rest.partition("\nBODIES\n")
     if not sums or not bodies or not f"\n{tail}".endswith("\nEND\n"):
         raise ValueError("the look at paths was cut short")
+    if head.startswith("NOSTAT\n"):
+        raise ValueError("this host has no stat(1), so nobody can say what is there")
     answer = _Answer()
     _read_stats(head, answer)
     for line in middle.split("\n"):
