@@ -57,7 +57,7 @@ def state(name: str, spec: ServiceSpec, content: bytes | None) -> State | None:
 
 _LOOK = """\
 if [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; then
-  systemctl show -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -- "$@" 2>/dev/null &&
+  systemctl show -p LoadState -p ActiveState -p SubState -p UnitFileState -p NeedDaemonReload -- "$@" 2>/dev/null &&
     printf '\\nEND\\n'
 else printf 'NONE\\n'; fi
 """
@@ -84,7 +84,9 @@ def observe(resources: Sequence[Resource]) -> Probe:
 def _observed(shown: Mapping[str, str]) -> Observed:
     load = shown.get("LoadState", "")
     return {
-        "running": shown.get("ActiveState") in ("active", "reloading", "activating"),
+        # What waits to be started again after it fell over does not run.
+        "running": shown.get("ActiveState") in ("active", "reloading", "activating")
+        and shown.get("SubState") != "auto-restart",
         "enabled": shown.get("UnitFileState") in ("enabled", "alias", "static", "indirect", "generated"),
         "masked": load == "masked",
         # An edited unit file that systemd has not read yet.
