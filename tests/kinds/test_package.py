@@ -1,0 +1,72 @@
+"""package: what dpkg-query says, and the one transaction that follows. Real apt: tests/cases/package."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fleet.kinds.package import KIND
+from fleet.model.change import Change, Unreadable
+from fleet.model.step import Outcome, Script, Status
+from tests.kinds.describe import resource
+
+# dpkg-query of Debian 12: sorted; removed packages whose settings are left; two architectures of one package.
+SAID = """\
+ii |adduser|all|3.134
+rc |apache2|amd64|2.4.62-1
+ii |libc6|amd64|2.36-9+deb12u10
+ii |libc6|i386|2.36-9+deb12u9
+hi |linux-image-amd64|amd64|6.1.140-1
+iF |nginx|amd64|1.22.1-9
+un |telnet||
+END
+"""
+
+
+def observed(said: str, *names: str) -> dict[str, Any]:
+    probe = KIND.observe([resource("package", name) for name in names])
+    found = probe.read(Outcome("look:0", Status.OK, 0, said.encode()))
+    return {name: found[f"package:{name}"] for name in names}
+
+
+def test_only_what_is_wholly_installed_counts() -> None:
+    """Half-configured, removed and unknown packages are absent; one that is held is there."""
+    found = observed(SAID, "adduser", "apache2", "linux-image-amd64", "nginx", "telnet", "nosuch")
+    assert {name for name, one in found.items() if one} == {"adduser", "linux-image-amd64"}
+    assert found["adduser"] == {"installed": True, "version": "3.134"}
+
+
+def test_an_architecture_can_be_named() -> None:
+    found = observed(SAID, "libc6:amd64", "libc6:i386", "adduser:armhf")
+    assert [one and one["version"] for one in found.values()] == ["2.36-9+deb12u10", "2.36-9+deb12u9", None]
+
+
+def test_without_dpkg_nothing_is_absent() -> None:
+    (found,) = observed("NONE\n", "nginx").values()
+    assert isinstance(found, Unreadable) and "dpkg" in found.reason
+
+
+def words(*changes: Change) -> tuple[str, ...]:
+    fixed = KIND.fix(changes)
+    assert list(fixed) == [changes[0].resource.id], "all under the first one's id: its outcome is everybody's"
+    (step,) = fixed[changes[0].resource.id]
+    assert isinstance(step, Script)
+    return step.args
+
+
+def change(name: str, before: dict[str, Any] | None = None, **attributes: Any) -> Change:
+    one = resource("package", name, **attributes)
+    return Change(one, before, one.desired)
+
+
+def test_all_changes_are_one_transaction() -> None:
+    got = words(
+        change("nginx"),
+        change("curl", version="7.88.1-10"),
+        change("telnet", {"installed": True, "version": "1"}, ensure="absent"),
+    )
+    assert got == ("false", "nginx", "curl=7.88.1-10", "telnet-")
+
+
+def test_recommended_packages_come_only_when_asked_for() -> None:
+    assert words(change("nginx"))[0] == "false"
+    assert words(change("nginx", recommends=True))[0] == "true"

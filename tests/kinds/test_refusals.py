@@ -1,0 +1,89 @@
+"""What the Specs of package, user, group, service, command and sysctl refuse, and that they say what would be right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from fleet.kinds import KINDS
+
+NAMES = [
+    ("package", "Nginx", "lower-case letters"),
+    ("package", "nginx-", "a package name"),
+    ("package", "nginx*", "a package name"),
+    ("package", "-y", "a package name"),
+    ("package", "nginx=1.0", "a package name"),
+    ("user", "Alice", "an account name"),
+    ("user", "-r", "an account name"),
+    ("user", "a:b", "an account name"),
+    ("user", "a" * 33, "an account name"),
+    ("group", "0wheel", "an account name"),
+    ("service", "-H", "name of a unit"),
+    ("service", "a b", "name of a unit"),
+    ("service", "nginx*", "name of a unit"),
+    ("service", "../x", "name of a unit"),
+    ("sysctl", "net/ipv4/ip_forward", "a name with dots"),
+    ("sysctl", "net.ipv4.*", "a name with dots"),
+    ("sysctl", "net..x", "a name with dots"),
+    ("command", "", "empty"),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "says"), NAMES)
+def test_a_name_that_cannot_be_is_refused(kind: str, name: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        KINDS[kind].check(name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("package", "g++"),
+        ("package", "libstdc++6:i386"),
+        ("user", "_apt"),
+        ("user", "machine$"),
+        ("service", "getty@tty1"),
+        ("service", "dev-disk-by\\x2dlabel.mount"),
+        ("sysctl", "net.ipv4.conf.eth0.rp_filter"),
+    ],
+)
+def test_an_odd_name_that_can_be_is_taken(kind: str, name: str) -> None:
+    KINDS[kind].check(name)
+
+
+SPECS: list[tuple[str, dict[str, Any], str]] = [
+    ("package", {"version": "1.0 -y"}, "a version such as"),
+    ("package", {"version": 1}, "valid string"),
+    ("package", {"recommends": "yes"}, "valid boolean"),
+    ("package", {"ensure": "latest"}, "'present' or 'absent'"),
+    ("user", {"uid": -1}, "greater than or equal to 0"),
+    ("user", {"uid": "0"}, "valid integer"),
+    ("user", {"shell": "bash"}, "absolute path"),
+    ("user", {"home": "/home/../root"}, "cannot hold"),
+    ("user", {"comment": "a:b"}, "colons"),
+    ("user", {"groups": ["a,b"]}, "an account name"),
+    ("user", {"password": "x"}, "not permitted"),
+    ("group", {"gid": True}, "valid integer"),
+    ("service", {"ensure": "absent"}, "not permitted"),
+    ("service", {"masked": True}, "say running: false"),
+    ("service", {"running": False, "enabled": True, "masked": True}, "neither run nor be enabled"),
+    ("command", {}, "exactly one of argv and shell"),
+    ("command", {"argv": ["true"], "shell": "true"}, "exactly one of argv and shell"),
+    ("command", {"argv": []}, "names no program"),
+    ("command", {"argv": ["a\0b"]}, "NUL"),
+    ("command", {"argv": ["true"], "timeout": 0}, "greater than or equal to 1"),
+    ("command", {"argv": ["true"], "creates": "x"}, "absolute path"),
+    ("command", {"argv": ["true"], "environment": {"A B": "x"}}, "not the name of a variable"),
+    ("sysctl", {}, "expected a value"),
+    ("sysctl", {"value": True}, "a number or text"),
+    ("sysctl", {"value": " "}, "a value of one line"),
+    ("sysctl", {"value": 1, "ensure": "absent"}, "unless the setting is absent"),
+]
+
+
+@pytest.mark.parametrize(("kind", "attributes", "says"), SPECS)
+def test_attributes_that_cannot_be_are_refused(kind: str, attributes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        KINDS[kind].Spec(**attributes)
