@@ -67,13 +67,13 @@ fl_session() {
 }
 fl_session
 
-# The watchdog ends the whole session when its time is up; the controller arms it.
+# The watchdog ends the whole session when its time is up; the controller arms it. Whenever it is disarmed, its sleep
+# ends too: $! is that sleep as soon as there is one, and before that what it was outside.
 fl_arm() {
   fl_disarm
   (
-    trap 'kill "$s" 2>/dev/null; exit 0' TERM
-    sleep "$1" & s=$!
-    wait "$s"
+    o=$!; trap '[ "$!" = "$o" ] || kill "$!" 2>/dev/null; exit 0' TERM
+    sleep "$1" & wait "$!"
     fl_self
     if [ "$fl_s" != 0 ]; then fl_kill "$fl_s" " $fl_me "; else kill -KILL "$$"; fi
   ) </dev/null >/dev/null 2>&1 &
@@ -87,9 +87,8 @@ trap fl_disarm EXIT
 # fl_limit SECONDS: ends what this subshell started, and what that started, once the time is up. fl_unlimit: in time.
 fl_limit() {
   (
-    trap 'kill "$s" 2>/dev/null; exit 0' TERM
-    sleep "$1" >/dev/null 2>&1 & s=$!
-    wait "$s"
+    o=$!; trap '[ "$!" = "$o" ] || kill "$!" 2>/dev/null; exit 0' TERM
+    sleep "$1" >/dev/null 2>&1 & wait "$!"
     trap '' TERM
     fl_say "ended: it took longer than $1 s"
     fl_self

@@ -20,7 +20,7 @@ from fleet.transports.shell import opening, script, sent
 
 # How long the host has to end a script by itself before this side gives up on it, and how long ending it may take.
 GRACE = 2.0
-END_TIME = 5.0
+END_TIME = 2.5
 # A shell left alone this long ends itself; a look re-arms it only when too little is left (no fork in a usual sweep).
 LEASE = 900.0
 

@@ -86,7 +86,7 @@ class OptionsCache:
 
 async def _from_users_file(target: Target, whose: dict[str, Any]) -> dict[str, Any]:
     """The user's ssh_config says what the repository leaves at its default: HostName, Port, User, keys, ProxyJump."""
-    said = await asyncssh.SSHClientConnectionOptions.construct(host=target.address)
+    said = await asyncssh.SSHClientConnectionOptions.construct(host=target.address, config=())
     whose = {**whose, "config": (), "host": target.address}
     if target.user == "root" and said.config.get("User"):
         del whose["username"]

@@ -1,7 +1,7 @@
 """A real sshd on a loopback address, in a mount namespace with users, sudoers and /var/lib/fleet of its own.
 
 Users (all with the same key): root; ops, who may become root without a password; asks, who may with one; noisy, whose
-login shell talks; closed, who has no shell; stuck, whose login shell waits for ever.
+login shell talks; closed, who has no shell; stuck, whose login shell waits for long.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ CONFIG = """
 ListenAddress {address}
 Port {port}
 HostKey {root}/host_key
+HostCertificate {root}/host_key-cert.pub
+TrustedUserCAKeys {root}/ca.pub
 AuthorizedKeysFile {root}/authorized_keys
 StrictModes no
 UsePAM no
@@ -45,6 +47,8 @@ KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 PrintMotd no
 LogLevel VERBOSE
+RekeyLimit 1M
+MaxStartups 100
 """
 ROOM = """
 cd "$0" && mkdir -p /run/sshd /var/lib/fleet &&
@@ -87,8 +91,9 @@ class Sshd:
     def signal(self, number: signal.Signals) -> None:
         """To every connection's processes that are sshd's own."""
         for pid in self.connections():
-            if "sshd" in (Path("/proc") / str(pid) / "comm").read_text():
-                os.kill(pid, number)
+            with contextlib.suppress(OSError):
+                if "sshd" in (Path("/proc") / str(pid) / "comm").read_text():
+                    os.kill(pid, number)
 
     def stop(self) -> None:
         for pid in [*self.connections(), self.process.pid]:
@@ -133,13 +138,18 @@ def start(root: Path, address: str = "127.0.0.1", more: str = "") -> Sshd:
 
 
 def _keys(root: Path) -> None:
-    for name in ("host_key", "key"):
-        path = root / name
-        if not path.exists():
-            asyncssh.generate_private_key("ssh-ed25519").write_private_key(path)
-            path.chmod(0o600)
-    public = asyncssh.read_private_key(root / "key").export_public_key()
-    (root / "authorized_keys").write_bytes(public)
+    """Host key and user key; and an authority that vouches for the host and for a second user key."""
+    keys = {name: asyncssh.generate_private_key("ssh-ed25519") for name in ("host_key", "key", "ca", "certified")}
+    for name, key in keys.items():
+        key.write_private_key(root / name)
+        (root / name).chmod(0o600)
+    keys["ca"].write_public_key(root / "ca.pub")
+    keys["key"].write_public_key(root / "authorized_keys")
+    keys["key"].write_public_key(root / "key.pub")
+    host = keys["ca"].generate_host_certificate(keys["host_key"], "host", principals=["127.0.0.1", "::1"])
+    host.write_certificate(root / "host_key-cert.pub")
+    user = keys["ca"].generate_user_certificate(keys["certified"], "user", principals=["root", "ops"])
+    user.write_certificate(root / "certified-cert.pub")
 
 
 def _users(root: Path) -> None:
@@ -149,7 +159,7 @@ def _users(root: Path) -> None:
     (root / "group").write_text(Path("/etc/group").read_text() + "lab:x:2001:\n")
     (root / "sudoers").write_text(SUDOERS)
     (root / "sudoers").chmod(0o440)
-    for name, text in (("noisy", NOISY), ("stuck", "#!/bin/sh\necho hello; sleep 600\n")):
+    for name, text in (("noisy", NOISY), ("stuck", "#!/bin/sh\necho hello; sleep 15\n")):
         (root / name).write_text(text)
         (root / name).chmod(0o755)
 

@@ -174,6 +174,17 @@ async def test_a_shell_that_is_left_alone_ends_with_its_session(way: Way) -> Non
     assert await until(lambda: not any(map(running, pids))), "shell or watchdog goes on"
 
 
+async def test_quick_writes_leave_no_watchdog_behind(way: Way) -> None:
+    transport, target = way
+    session = await transport.connect(target)
+    for _ in range(10):
+        batch = Batch((Task("a", (Command(("true",)),)),), writer(), deadline=4321)
+        assert (await session.perform(batch))["a"].status is Status.OK
+    sleeping = "for p in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$p; echo; done 2>/dev/null | grep -c 'sleep [4]321'"
+    assert (await see(session, sleeping)).strip() == b"0"
+    await session.aclose()
+
+
 async def test_an_empty_batch_is_a_round_trip(session: Session) -> None:
     assert await session.perform(Batch(())) == {}
     assert (await session.perform(look("echo x")))["look:it"].output == b"x\n"
