@@ -52,7 +52,7 @@ async def _processes(shell: str, log: Path, text: str, looks: int) -> int:
     for _ in range(looks):
         await see(session, text)
     await session.aclose()
-    forks = r"(?:clone3?|v?fork)\(.*\) = \d+|<\.\.\. (?:clone3?|v?fork) resumed>.* = \d+"
+    forks = r"(?:clone3?|v?fork)\(.*\) += \d+|<\.\.\. (?:clone3?|v?fork) resumed>.* += \d+"
     return len(re.findall(forks, await asyncio.to_thread(log.read_text)))
 
 
