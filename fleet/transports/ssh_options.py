@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -29,16 +30,17 @@ class OptionsCache:
     def __init__(self) -> None:
         self._options: dict[Target, asyncssh.SSHClientConnectionOptions] = {}
         self._known: dict[str, asyncssh.SSHKnownHosts] = {}
+        self._building = asyncio.Lock()  # hundreds of hosts ask at once for what is built once
 
     async def get(self, target: Target) -> asyncssh.SSHClientConnectionOptions:
         """Raises TransportError (auth) for a key that cannot be read, (host key) for known hosts that cannot."""
         who = replace(target, host="", address="", port=22, via=None)
         if target.ssh_config:
             who = replace(who, host=target.host, address=target.address, port=target.port)
-        options = self._options.get(who)
-        if options is None:
-            options = self._options[who] = await self._build(target)
-        return options
+        async with self._building:
+            if who not in self._options:
+                self._options[who] = await self._build(target)
+            return self._options[who]
 
     def pins(self, target: Target) -> bool:
         """Whether any key, certificate authority included, is pinned for this host. With ssh_config only asyncssh
