@@ -35,9 +35,9 @@ mount --bind "$s" "$r/proc/sys"
 mount -t tmpfs -o mode=755 room "$r/run"
 mount -t tmpfs -o mode=1777 room "$r/tmp"
 rm -rf "$r/var/lib/fleet"
-# The accounts that every Debian has, whatever this machine has besides.
+# The people of this machine are nobody's on the host.
 for f in passwd group; do
-  awk -F: '$3 <= 100 || $3 == 65534' "$r/etc/$f" >"$d/$f"; cat "$d/$f" >"$r/etc/$f"
+  awk -F: '$3 < 1000 || $3 == 65534' "$r/etc/$f" >"$d/$f"; cat "$d/$f" >"$r/etc/$f"
 done
 mkdir -p "$r/srv"
 rm -rf "$r/srv"/*
