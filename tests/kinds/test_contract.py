@@ -16,7 +16,7 @@ from fleet.model.change import Unreadable
 from fleet.model.host import Resource
 from fleet.model.kind import Kind
 from fleet.model.step import Outcome, Status
-from tests.kinds.case import cases
+from tests.contracts.cases import cases
 from tests.kinds.describe import resource
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJA4YAtEp07M6bnBFsyNXNIL3blTBVnTk1yo9djwUMGO"
