@@ -154,14 +154,19 @@ def _keys(root: Path) -> None:
 
 def _users(root: Path) -> None:
     lines = [f"{name}:*:{2001 + i}:2001::/:{shell.format(root=root)}" for i, (name, shell) in enumerate(USERS.items())]
-    system = [line for line in Path("/etc/passwd").read_text().splitlines() if line.split(":")[0] not in USERS]
-    (root / "passwd").write_text("\n".join([*system, *lines]) + "\n")
+    # A root with an empty home: this machine's own start-up files would cost more than all the rest.
+    (root / "passwd").write_text("\n".join(["root:*:0:0::/:/bin/sh", *_others(), *lines]) + "\n")
     (root / "group").write_text(Path("/etc/group").read_text() + "lab:x:2001:\n")
     (root / "sudoers").write_text(SUDOERS)
     (root / "sudoers").chmod(0o440)
     for name, text in (("noisy", NOISY), ("stuck", "#!/bin/sh\necho hello; sleep 15\n")):
         (root / name).write_text(text)
         (root / name).chmod(0o755)
+
+
+def _others() -> list[str]:
+    lines = Path("/etc/passwd").read_text().splitlines()
+    return [line for line in lines if line.split(":")[0] not in {"root", *USERS}]
 
 
 def _wait_until_it_listens(sshd: Sshd) -> None:

@@ -90,7 +90,7 @@ async def test_of_two_writers_at_once_one_waits_outside(shell: str, tmp_path: Pa
     """Two shells over one /var/lib/fleet."""
     shared = f"mount --bind '{tmp_path}' /var/lib/fleet"
     async with session_in(shell, shared) as one, session_in(shell, shared) as two:
-        slow = asyncio.create_task(apply(one, Command(shell="touch /var/lib/fleet/in; sleep 2"), write=writer(10)))
+        slow = asyncio.create_task(apply(one, Command(shell="touch /var/lib/fleet/in; sleep 1"), write=writer(10)))
         assert await until((tmp_path / "in").exists)
         outcome = await apply(two, OK, write=writer(11))
         assert outcome.status is Status.CONFLICT and b"another apply is running" in outcome.output
