@@ -183,9 +183,9 @@ def _startable(one: _Pass, current: Plan, intent: Intent) -> list[Change]:
 
 
 def _only_reported(change: Change, intent: Intent) -> bool:
-    """Drift (Git did not move) of a resource whose drift is to be reported, not corrected."""
+    """Drift (Git did not move) of a resource whose drift is to be reported, not corrected. What is due is no drift."""
     resource = change.resource
-    return resource.drift == "report" and intent.settled.get(resource.id) == resource.digest
+    return not change.due and resource.drift == "report" and intent.settled.get(resource.id) == resource.digest
 
 
 def _result(one: _Pass, intent: Intent, error: FleetError | None) -> PassResult:

@@ -92,6 +92,8 @@ def read_state(outcome: Outcome | None) -> HostState:
 def _answer(probe: Probe, resources: Iterable[Resource], outcome: Outcome | None) -> Mapping[str, Observed]:
     if outcome is None or outcome.status is Status.UNKNOWN:
         return {}
+    if outcome.truncated:
+        return dict.fromkeys((r.id for r in resources), Unreadable("the host said more than may be kept of one look"))
     try:
         return probe.read(outcome)
     except ValueError as error:

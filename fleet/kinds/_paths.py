@@ -125,11 +125,13 @@ def read(outcome: Outcome) -> Mapping[str, Seen | Unreadable]:
 @lru_cache(maxsize=1)  # the kinds that share the look read the same bytes one after the other
 def _parsed(output: bytes) -> Mapping[str, Seen | Unreadable]:
     text = output.decode(errors="surrogateescape")
-    head, sums, rest = text.partition("SUMS\n")
+    # A path may end in SUMS, so the mark must be a whole line.
+    head, sums, rest = f"\n{text}".partition("\nSUMS\n")
+    head = head.removeprefix("\n")
     middle, bodies, tail = rest.partition("\nBODIES\n")
     if not sums or not bodies or not f"\n{tail}".endswith("\nEND\n"):
         raise ValueError("the look at paths was cut short")
-    if head.startswith("NOSTAT\n"):
+    if head.startswith("NOSTAT"):
         raise ValueError("this host has no stat(1), so nobody can say what is there")
     answer = _Answer()
     _read_stats(head, answer)

@@ -108,7 +108,9 @@ def _steps(change: Change) -> tuple[Step, ...]:
         return (_paths.same(resource.name, seen), *own(resource.name, spec.owner, spec.group, spec.mode))
     validate = tuple(shlex.split(spec.check)) if spec.check else ()
     content = resource.content or b""
-    return (Put(resource.name, content, seen, spec.owner or "", spec.group or "", spec.mode or "", validate),)
+    # What must not be shown is made for its owner alone, unless the repository says otherwise.
+    mode = spec.mode or ("600" if spec.sensitive and before is None else "")
+    return (Put(resource.name, content, seen, spec.owner or "", spec.group or "", mode, validate),)
 
 
 def own(path: str, owner: str | None, group: str | None, mode: str | None) -> tuple[Step, ...]:

@@ -55,7 +55,8 @@ def state(name: str, spec: PackageSpec, content: bytes | None) -> State | None:
 _LOOK = """\
 if command -v dpkg-query >/dev/null 2>&1; then
   dpkg-query -W -f='${db:Status-Abbrev}|${Package}|${Architecture}|${Version}\\n' -- "$@" 2>/dev/null
-  printf 'END\\n'
+  # 1: some are not installed. More: the database cannot be read, and nothing is known.
+  [ $? -gt 1 ] || printf 'END\\n'
 else printf 'NONE\\n'; fi
 """
 

@@ -191,3 +191,11 @@ def test_intent_is_written_before_anything_is_sent() -> None:
 
     apply(host([resource("file:a")]), world, intend=intend)
     assert log == [(1, ("file:a",))] and world.round_trips == 2
+
+
+def test_a_restart_that_is_due_is_done_where_only_drift_is_reported() -> None:
+    """Git changed the watched file; the service itself is as it was, and its drift would only be reported."""
+    service = resource("service:nginx", watches={"restart": ("file:a",)}, drift="report")
+    world = World(state={"service:nginx": {"v": 1}})
+    result = apply(host([resource("file:a"), service]), world, settled={"service:nginx": service.digest})
+    assert result.verdict is Verdict.CHANGED and world.triggered == [("service:nginx", "restart")] and not world.due
