@@ -56,7 +56,7 @@ def test_the_tour_prints_what_it_says(project_root: Path, tmp_path: Path) -> Non
                 continue
             if command.startswith("export "):
                 name, _, value = command[7:].partition("=")
-                environment[name] = value.replace("$XDG_STATE_HOME", str(state))
+                environment[name] = value.replace("${XDG_STATE_HOME:-~/.local/state}", str(state))
                 continue
             done = subprocess.run(
                 ["bash", "-c", command],

@@ -46,7 +46,8 @@ def command(invocation: Invocation, selection: Selection, short: bool, yes: bool
     from fleet.cli.running import Job, answer, run_hosts
 
     if not yes and (invocation.json or not sys.stdin.isatty() or not sys.stderr.isatty()):
-        raise UsageError("there is no terminal to ask on; say `fleet apply --yes` to change hosts without a question")
+        same = again(selection, invocation)  # never a hint that would reach more hosts than were meant
+        raise UsageError(f"there is no terminal to ask on; say `fleet apply{same} --yes` to change without a question")
     app, fleet = open_fleet(invocation)
     job = Job(app, fleet, app.select(fleet, selection), invocation, again(selection, invocation), short)
     if yes:
