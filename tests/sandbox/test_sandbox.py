@@ -93,6 +93,7 @@ def test_a_second_up_adds_what_is_missing(sandbox: Sandbox) -> None:
     first, second = sandbox.up(THREE[:2])
     on(sandbox, first, "touch /etc/mine")
     processes.end(second.pid, sandbox.directory)
+    os.waitid(os.P_PID, second.pid, os.WEXITED | os.WNOWAIT)  # the signal is sent; its end may come later
     started = sandbox.up(THREE)
     assert [host.name for host in started] == ["web-2", "web-3"]
     assert len(sandbox.hosts) == 3 and all(host.running for host in sandbox.hosts)
