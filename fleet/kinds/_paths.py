@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from fleet.model.change import Unreadable
-from fleet.model.step import Guard, Outcome, Script
+from fleet.model.step import Outcome, Script
 
 CONTENT_LIMIT = 65536
 
@@ -199,22 +199,6 @@ def _seen(path: str, words: Sequence[str], answer: _Answer) -> Seen:
         answer.contents.get(path),
         answer.entries.get(path),
     )
-
-
-def same(path: str, digest: str) -> Guard:
-    """Still the regular file that was seen. fl_sha is the session's own."""
-    return Guard(_SAME, (path, digest))
-
-
-_SAME = """\
-[ -f "$1" ] && ! [ -L "$1" ] && [ "$(fl_sha "$1")" = "$2" ] && return
-printf '%s\\n' "$1 is no longer as it was seen"; return 1
-"""
-
-
-def in_the_way(path: str, what: str) -> Guard:
-    """Never replaces a thing of another type: that is for a person to decide."""
-    return Guard("printf '%s\\n' \"a $2 stands at $1: remove it first\"; return 1\n", (path, what))
 
 
 def attributes(seen: Seen, owner: str | None, group: str | None) -> dict[str, Any]:

@@ -106,17 +106,18 @@ def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
 _EDIT = """\
 p=$1 begin=$2 end=$3 seen=$4 new=$5 create=$6 nl='
 '
-if [ -L "$p" ] || { [ -e "$p" ] && ! [ -f "$p" ]; }; then echo "$p is not a regular file"; exit 75; fi
 if ! [ -e "$p" ] && [ -z "$create" ]; then echo "$p is absent: name it as a file, or say create: true"; exit 1; fi
 out= old= in= found= sum=
-if [ -f "$p" ]; then
-  sum=$(fl_sha "$p")
+fl_at "$p" || exit
+if [ -f "../$n" ]; then
+  fl_pin || exit
+  sum=$(fl_sha "$s")
   while IFS= read -r l || [ -n "$l" ]; do
     if [ -z "$in" ] && [ "$l" = "$begin" ]; then in=1 found=1; out=$out$new
     elif [ -n "$in" ] && [ "$l" = "$end" ]; then in=
     elif [ -n "$in" ]; then old=$old$l$nl
     else out=$out$l$nl; fi
-  done <"$p"
+  done <"$s"
 fi
 [ -n "$found" ] || { out=$out$new; old=-; }
 if [ -n "$in" ] || [ "$old" != "$seen" ]; then echo "the block in $p is no longer as it was seen"; exit 75; fi

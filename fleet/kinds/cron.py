@@ -9,7 +9,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from fleet.kinds import _paths
+from fleet.kinds import _path_steps, _paths
 from fleet.kinds._spec import Account, EnsureField, Spec, check_text
 from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
@@ -126,10 +126,10 @@ def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
 def _steps(change: Change) -> tuple[Step, ...]:
     path = _path(change.resource.name)
     if change.before is not None and change.before["type"] != "file":
-        return (_paths.in_the_way(path, change.before["type"]),)
+        return (_path_steps.in_the_way(path, change.before["type"]),)
     seen = change.before["sha256"] if change.before is not None else ""
     if change.after is None:
-        return (_paths.same(path, seen), Script('rm -f -- "$1"\n', (path,)))
+        return (_path_steps.same(path, seen), _path_steps.remove(path))
     return (Put(path, _text(change.resource.spec), seen, "root", "root", "644"),)
 
 

@@ -8,9 +8,8 @@ from typing import Any
 
 from pydantic import Field
 
-from fleet.kinds import _paths
+from fleet.kinds import _path_steps, _paths
 from fleet.kinds._spec import Account, EnsureField, Mode, Spec, check_path, owners, parents
-from fleet.kinds.file import own
 from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
 from fleet.model.kind import Kind, Probe, Stage
@@ -88,25 +87,31 @@ def _steps(change: Change) -> tuple[Step, ...]:
     path, before = change.resource.name, change.before
     spec: DirectorySpec = change.resource.spec
     if before is not None and before["type"] != "directory":
-        return (_paths.in_the_way(path, before["type"]),)
+        return (_path_steps.in_the_way(path, before["type"]),)
     still = Guard('[ -d "$1" ] && ! [ -L "$1" ]\n', (path,))
     if change.after is None:
         # Only an empty directory goes: what else is in it nobody has named.
-        return (still, Script('rmdir -- "$1"\n', (path,)))
+        return (still, Script(_REMOVE, (path,)))
     if before is None:
-        make = Script('mkdir ${2:+-m "$2"} -- "$1"\n', (path, spec.mode or ""))
-        return (Guard('! [ -e "$1" ] && ! [ -L "$1" ]\n', (path,)), make, *own(path, spec.owner, spec.group, spec.mode))
+        make = Script(_MAKE, (path, spec.mode or ""))
+        return (
+            Guard('! [ -e "$1" ] && ! [ -L "$1" ]\n', (path,)),
+            make,
+            *_path_steps.own_directory(path, spec.owner, spec.group, spec.mode),
+        )
     steps: list[Step] = [still]
     if {"owner", "group", "mode"} & set(change.attributes):
-        steps += own(path, spec.owner, spec.group, spec.mode)
+        steps += _path_steps.own_directory(path, spec.owner, spec.group, spec.mode)
     if "unnamed" in change.attributes:
         steps.append(Script(_PURGE, (path, *before["unnamed"])))
     return tuple(steps)
 
 
+_MAKE = 'up=${1%/*}; fl_enter "${up:-/}" && mkdir ${2:+-m "$2"} -- "./${1##*/}"\n'
+_REMOVE = 'up=${1%/*}; fl_enter "${up:-/}" && rmdir -- "./${1##*/}"\n'
 # Exactly the names that the plan showed, files and links only: never a directory, and so never a mount.
 _PURGE = """\
-cd -- "$1" || return 1; shift; left=0
+fl_enter "$1" || return; shift; left=0
 for e do
   if [ -d "$e" ] && ! [ -L "$e" ]; then printf '%s\\n' "$e is a directory: remove it by hand"; left=1
   else rm -f -- "./$e" || left=1; fi

@@ -9,12 +9,12 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from fleet.kinds import _paths
+from fleet.kinds import _path_steps, _paths
 from fleet.kinds._spec import Account, EnsureField, Mode, Spec, check_path, owners, parents
 from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
 from fleet.model.kind import Kind, Probe, Stage
-from fleet.model.step import Outcome, Put, Script, Step
+from fleet.model.step import Outcome, Put, Step
 from fleet.model.value import State
 
 
@@ -100,28 +100,20 @@ def _steps(change: Change) -> tuple[Step, ...]:
     resource, before = change.resource, change.before
     spec: FileSpec = resource.spec
     if before is not None and before["type"] != "file":
-        return (_paths.in_the_way(resource.name, before["type"]),)
+        return (_path_steps.in_the_way(resource.name, before["type"]),)
     seen = before["sha256"] if before is not None else ""
     if change.after is None:
-        return (_paths.same(resource.name, seen), Script('rm -f -- "$1"\n', (resource.name,)))
+        return (_path_steps.same(resource.name, seen), _path_steps.remove(resource.name))
     if before is not None and seen == change.after["sha256"]:
-        return (_paths.same(resource.name, seen), *own(resource.name, spec.owner, spec.group, spec.mode))
+        return (
+            _path_steps.same(resource.name, seen),
+            *_path_steps.own_file(resource.name, spec.owner, spec.group, spec.mode),
+        )
     validate = tuple(shlex.split(spec.check)) if spec.check else ()
     content = resource.content or b""
     # What must not be shown is made for its owner alone, unless the repository says otherwise.
     mode = spec.mode or ("600" if spec.sensitive and before is None else "")
     return (Put(resource.name, content, seen, spec.owner or "", spec.group or "", mode, validate),)
-
-
-def own(path: str, owner: str | None, group: str | None, mode: str | None) -> tuple[Step, ...]:
-    """Owner first: chown clears the setuid bit that chmod sets. Five digits: with fewer, GNU's chmod would leave a
-    directory's setgid bit as it is."""
-    steps: list[Step] = []
-    if owner or group:
-        steps.append(Script('chown -h -- "$1" "$2"\n', (f"{owner or ''}{':' + group if group else ''}", path)))
-    if mode:
-        steps.append(Script('chmod -- "$1" "$2"\n', (mode.zfill(5), path)))
-    return tuple(steps)
 
 
 def wants(name: str, spec: FileSpec) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from fleet.kinds import _paths
+from fleet.kinds import _path_steps, _paths
 from fleet.kinds._spec import EnsureField, Spec, check_path, check_text, parents
 from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
@@ -61,11 +61,8 @@ def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
     return {change.resource.id: _steps(change) for change in changes}
 
 
-# Made beside its place and renamed, so that the path is never without a link; -T: never into a directory.
-_LINK = """\
-t=$1.fleet.$$
-ln -s -- "$2" "$t" && { mv -f -T -- "$t" "$1" || { rm -f -- "$t"; return 1; }; }
-"""
+# Made beside its place and renamed, so that the path is never without a link.
+_LINK = 'fl_room "$1" && ln -s -- "$2" "./$n" && fl_move "$n"\n'
 
 
 def _steps(change: Change) -> tuple[Step, ...]:
@@ -73,11 +70,11 @@ def _steps(change: Change) -> tuple[Step, ...]:
     if before is None:
         still = Guard('! [ -e "$1" ] && ! [ -L "$1" ]\n', (path,))
     elif before["type"] != "symlink":
-        return (_paths.in_the_way(path, before["type"]),)
+        return (_path_steps.in_the_way(path, before["type"]),)
     else:
         still = Guard('[ -L "$1" ] && [ "$(readlink -- "$1")" = "$2" ]\n', (path, before["target"]))
     if change.after is None:
-        return (still, Script('rm -f -- "$1"\n', (path,)))
+        return (still, _path_steps.remove(path))
     return (still, Script(_LINK, (path, change.after["target"])))
 
 

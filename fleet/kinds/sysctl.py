@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from fleet.kinds import _paths
+from fleet.kinds import _path_steps
 from fleet.kinds._spec import EnsureField, Spec
 from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
@@ -148,7 +148,7 @@ def _steps(change: Change) -> tuple[Step, ...]:
     name, before, after = change.resource.name, change.before or {}, change.after
     path, seen = _path(name), before.get("sha256", "")
     if after is None:
-        return (_paths.same(path, seen), Script('rm -f -- "$1"\n', (path,)))
+        return (_path_steps.same(path, seen), _path_steps.remove(path))
     steps: list[Step] = []
     if before.get("persistent") != after["persistent"]:
         steps.append(Put(path, _text(name, after["persistent"]), seen, "root", "root", "644"))

@@ -13,8 +13,9 @@ fl_stat() {
   fl_parent=$2 fl_its_session=$4 fl_started=${20}
   [ "$1" != Z ]
 }
-# fl_kill SESSION KEPT: ends all processes of a session but those in KEPT (" 12 34 ") and the watchdog's own, until
-# there are none: what is forked meanwhile is found only then. Bounded: what hangs in the kernel cannot be ended.
+# fl_kill SESSION KEPT [SINCE]: ends all processes of a session but those in KEPT (" 12 34 "), the watchdog's own, and
+# what began before SINCE, until there are none: what is forked meanwhile is found only then. Bounded: what hangs in
+# the kernel cannot be ended.
 fl_kill() {
   fl_more=5
   while [ "$fl_more" -gt 0 ]; do
@@ -25,8 +26,8 @@ fl_kill() {
       case $fl_x in *" $1 "*) ;; *) continue ;; esac
       IFS=$fl_ifs
       fl_i=${fl_x%% *}
-      set -- "$1" "$2" ${fl_x##*) }
-      [ "$6" = "$1" ] && [ "$3" != Z ] && [ "$4" != "${fl_w:--}" ] || continue
+      set -- "$1" "$2" "${3:-0}" ${fl_x##*) }
+      [ "$7" = "$1" ] && [ "$4" != Z ] && [ "$5" != "${fl_w:--}" ] && [ "${23}" -ge "$3" ] || continue
       case $2 in *" $fl_i "*) continue ;; esac
       kill -KILL "$fl_i" 2>/dev/null && fl_found=1
     done
@@ -46,7 +47,7 @@ unset CDPATH ENV BASH_ENV
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH
 umask 022
 fl_d=/var/lib/fleet
-fl_w= fl_locked= fl_no=
+fl_w= fl_locked= fl_no= fl_r=
 
 fl_frame() { printf '\n%s %s\n' "$fl_m" "$*"; }
 fl_say() { printf '%s\n' "$*"; }
@@ -67,15 +68,17 @@ fl_session() {
 }
 fl_session
 
-# The watchdog ends the whole session when its time is up; the controller arms it. Whenever it is disarmed, its sleep
-# ends too: $! is that sleep as soon as there is one, and before that what it was outside.
+# The watchdog ends what the session began since it was armed, and its shell, when its time is up; the controller arms
+# it. What a command of an earlier batch left running on purpose stays. Whenever it is disarmed, its sleep ends too: $!
+# is that sleep as soon as there is one, and before that what it was outside.
 fl_arm() {
   fl_disarm
   (
     o=$!; trap '[ "$!" = "$o" ] || kill "$!" 2>/dev/null; exit 0' TERM
     sleep "$1" & wait "$!"
     fl_self
-    if [ "$fl_s" != 0 ]; then fl_kill "$fl_s" " $fl_me "; else kill -KILL "$$"; fi
+    if [ "$fl_s" != 0 ] && fl_stat "$fl_me"; then fl_kill "$fl_s" " $fl_me $$ " "$fl_started"; fi
+    kill -KILL "$$"
   ) </dev/null >/dev/null 2>&1 &
   fl_w=$!
 }
@@ -93,8 +96,10 @@ fl_limit() {
     fl_say "ended: it took longer than $1 s"
     fl_self
     fl_kept=" $fl_me $fl_w "
+    fl_stat "$fl_me" || fl_started=0
+    fl_since=$fl_started
     while fl_stat "$fl_me" && [ "$fl_parent" -gt 1 ]; do fl_me=$fl_parent; fl_kept="$fl_kept$fl_me "; done
-    if [ "$fl_s" != 0 ]; then fl_kill "$fl_s" "$fl_kept"; fi
+    if [ "$fl_s" != 0 ]; then fl_kill "$fl_s" "$fl_kept" "$fl_since"; fi
   ) </dev/null &
   fl_l=$!
 }
@@ -161,7 +166,7 @@ fl_tidy() {
   for fl_i in "$fl_d"/journal/*; do
     [ -f "$fl_i" ] && [ "$fl_i" != "$fl_d/journal/$fl_a" ] || continue
     while IFS= read -r fl_l; do
-      case $fl_l in "temp "*/.fleet.??????) rm -f -- "${fl_l#temp }" ;; esac
+      case $fl_l in "temp "*/.fleet.??????) rm -rf -- "${fl_l#temp }" ;; esac
     done <"$fl_i"
     rm -f -- "$fl_i"
   done
@@ -180,7 +185,7 @@ fl_due() {
     read -r fl_x fl_y <"$fl_d/due/$1"
     if [ "$fl_x" = restart ] || [ "$fl_x" = "$2" ]; then return; fi
   fi
-  printf '%s %s\n' "$2" "$3" >"$fl_d/due/$1" && fl_sync "$fl_d/due/$1"
+  printf '%s %s\n' "$2" "$3" >"$fl_d/due.new" && fl_sync "$fl_d/due.new" && mv -f "$fl_d/due.new" "$fl_d/due/$1"
 }
 
 # Shells say "I/O error" when a disk is full; df says it in so many words.
@@ -189,43 +194,104 @@ fl_full() {
   case $5 in [0-9]|[0-9][0-9]) fl_say "no space left on the file system of $1 ($5 kB)" ;; esac
 }
 
+# fl_enter DIRECTORY: makes it the working directory. Whoever owns a symbolic link on the way decides where it leads:
+# only root may, or the owner of where it leads. Asked after the step, so that no swap in between matters.
+fl_enter() {
+  [ "$1" != . ] || return 0
+  [ -d "$1/" ] || { fl_say "No such file or directory: $1"; return 1; }
+  cd -P -- "$1/" || return 1
+  [ "$PWD" != "$1" ] || return 0
+  fl_x=$1 fl_y=
+  set -- .
+  while [ -n "$fl_x" ]; do
+    if [ -L "$fl_x" ]; then set -- "$@" "$fl_x"; fi
+    fl_x=${fl_x%/*}
+  done
+  for fl_x in $([ $# = 1 ] || stat -c %u -- "$@"); do
+    : "${fl_y:=$fl_x}"
+    [ "$fl_x" = 0 ] || [ "$fl_x" = "$fl_y" ] || fl_y=-
+  done
+  case $fl_y in ""|-) fl_say "a symbolic link of another user leads to $PWD"; return 75 ;; esac
+}
+
+# fl_room PATH: enters a directory beside PATH that only root can enter. Whoever owns the one around it can rename or
+# replace it, but nobody can reach what is in it, and its `..` stays. Sets dir, n: the name in it, and fl_r: its own.
+fl_room() {
+  fl_x=${1%/*} n=${1##*/}
+  fl_enter "${fl_x:-/}" || return
+  dir=$PWD
+  fl_r=$(mktemp -d ./.fleet.XXXXXX) || { fl_say "cannot write in $dir"; return 1; }
+  fl_r=${fl_r#./}
+  fl_j "temp $dir/$fl_r"
+  trap 'cd / && rm -rf -- "$dir/$fl_r"' EXIT
+  cd -P -- "./$fl_r" && set -- $(stat -c '%u %a' . /proc/self/)  # who owns it, and who this is
+  case "$1 $2" in "$3 700"|"$3 2700") return ;; esac
+  fl_say "somebody changes $dir at this moment"; return 75
+}
+
+# fl_at PATH: the same, where a regular file stands or nothing. Exit 75: conflict.
+fl_at() {
+  fl_room "$1" || return
+  if [ -L "../$n" ]; then fl_say "a symbolic link stands at $1"; return 75; fi
+  if [ -e "../$n" ] && ! [ -f "../$n" ]; then fl_say "$1 exists and is not a regular file"; return 75; fi
+}
+
+# fl_pin: a second name, in here, for the regular file at PATH, so that it stays the same file. Sets s. A file system
+# without hard links (vfat) has no owners that matter.
+fl_pin() {
+  s=./.seen; [ "$n" != .seen ] || s=./.seen2
+  ln -- "../$n" "$s" 2>/dev/null || s=../$n
+  if ! [ -f "$s" ] || [ -L "$s" ]; then fl_say "$dir/$n is no longer a regular file"; return 75; fi
+}
+
+# fl_move NAME: from in here to the directory around. -T, or a link to a directory would be followed; BusyBox does not
+# replace such a link, and an old one has no -T.
+fl_move() {
+  mv -fT -- "./$1" "../$1" 2>/dev/null && return
+  if [ -L "../$1" ]; then rm -f -- "../$1"; fi
+  case $(mv -T 2>&1) in *option*) ! [ -d "../$1" ] && mv -f -- "./$1" "../$1" ;; *) mv -fT -- "./$1" "../$1" ;; esac
+}
+
 # fl_put PATH SEEN OWNER GROUP MODE SHA256 ENCODING CONTENT [VALIDATE...]: observe-facts 6.2. Exit 75: conflict.
 fl_put() {
   p=$1 seen=$2 o=$3 g=$4 m=$5 want=$6 enc=$7 body=$8; shift 8
-  dir=${p%/*}; [ -n "$dir" ] || dir=/
-  if [ -L "$p" ]; then fl_say "a symbolic link stands at $p"; return 75; fi
-  if [ -e "$p" ] && ! [ -f "$p" ]; then fl_say "$p exists and is not a regular file"; return 75; fi
-  t=$(mktemp "$dir/.fleet.XXXXXX") || { fl_say "cannot write in $dir"; return 1; }
-  trap 'rm -f -- "$t"' EXIT
-  fl_j "temp $t"
+  [ -n "$fl_r" ] || fl_at "$p" || return
+  set -C  # nothing in here is written over
   case $enc in
-    text) printf %s "$body" >"$t" ;;
-    *) printf %s "$body" | base64 -d >"$t" ;;
-  esac || { fl_say "cannot write $t"; fl_full "$dir"; return 1; }
-  if [ "$(fl_sha "$t")" != "$want" ]; then fl_say "$t is not what was sent"; fl_full "$dir"; return 1; fi
-  if [ -f "$p" ] && { [ -z "$o" ] || [ -z "$g" ] || [ -z "$m" ]; }; then
-    fl_x=$(stat -c '%a %u %g' -- "$p") || return 1
+    text) printf %s "$body" >"./$n" ;;
+    *) printf %s "$body" | base64 -d >"./$n" ;;
+  esac || { fl_say "cannot write $dir/$fl_r/$n"; fl_full .; return 1; }
+  set +C
+  if [ "$(fl_sha "./$n")" != "$want" ]; then fl_say "$dir/$fl_r/$n is not what was sent"; fl_full .; return 1; fi
+  if [ -f "../$n" ] && { [ -z "$o" ] || [ -z "$g" ] || [ -z "$m" ]; }; then
+    fl_x=$(stat -c '%a %u %g' -- "../$n") || return 1
     fl_om=${fl_x%% *} fl_og=${fl_x##* }; fl_oo=${fl_x#* }; fl_oo=${fl_oo%% *}
     : "${o:=$fl_oo}" "${g:=$fl_og}" "${m:=$fl_om}"
   fi
-  if [ -n "$o$g" ]; then chown -- "$o${g:+:$g}" "$t" || return 1; fi
-  chmod -- "${m:-644}" "$t" || return 1
+  if [ -n "$o$g" ]; then chown -- "$o${g:+:$g}" "./$n" || return 1; fi
+  chmod -- "${m:-644}" "./$n" || return 1
   # SELinux: a new file has its directory's default; one that is replaced may have a type of its own.
-  if [ -e /sys/fs/selinux/enforce ] && [ -f "$p" ]; then chcon --reference="$p" -- "$t" 2>/dev/null || :; fi
-  if [ $# -gt 0 ]; then
-    n=$#
-    while [ "$n" -gt 0 ]; do
-      w=$1; shift
-      case $w in *"{path}"*) w=${w%%"{path}"*}$t${w#*"{path}"} ;; esac
-      set -- "$@" "$w"; n=$((n - 1))
-    done
-    ( exec "$@" ) || { fl_say "validation failed: $*"; return 1; }
-  fi
-  now=; if [ -f "$p" ]; then now=$(fl_sha "$p"); fi
+  if [ -e /sys/fs/selinux/enforce ] && [ -f "../$n" ]; then chcon --reference="../$n" -- "./$n" 2>/dev/null || :; fi
+  if [ $# -gt 0 ]; then fl_valid "$@" || return; fi
+  now=; if [ -f "../$n" ]; then now=$(fl_sha "../$n"); fi
   if [ "$now" != "$seen" ]; then fl_say "$p is no longer as it was seen"; return 75; fi
-  fl_sync "$t"
-  mv -f -- "$t" "$p" || { fl_say "cannot replace $p: is it a mount point, or immutable?"; return 1; }
-  fl_sync "$dir"
+  fl_sync "./$n"
+  fl_move "$n" || { fl_say "cannot replace $p: is it a mount point, or immutable?"; return 1; }
+  fl_sync ..
+}
+
+# fl_valid WORDS: the user's own check; {path} in a word is the new file, under its own name, before it is in place.
+fl_valid() {
+  fl_i=$#
+  while [ "$fl_i" -gt 0 ]; do
+    w=$1 fl_x=; shift
+    while :; do
+      case $w in *"{path}"*) ;; *) break ;; esac
+      fl_x=$fl_x${w%%"{path}"*}$dir/$fl_r/$n w=${w#*"{path}"}
+    done
+    set -- "$@" "$fl_x$w"; fl_i=$((fl_i - 1))
+  done
+  ( cd / && exec "$@" ) || { fl_say "validation failed: $*"; return 1; }
 }
 
 # fl_stop TASK STATUS CODE STEP: a step failed; the subshell of its task ends here.
