@@ -8,11 +8,12 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from fleet.kinds import _paths
+from fleet.kinds._paths_answer import Seen
 from fleet.kinds._spec import EnsureField, Spec, check_path, check_text, parents
 from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
 from fleet.model.kind import Kind, Probe, Stage
-from fleet.model.step import Outcome, Script, Step
+from fleet.model.step import Script, Step
 from fleet.model.value import State
 
 
@@ -71,16 +72,15 @@ def state(name: str, spec: BlockSpec, content: bytes | None) -> State | None:
 def observe(resources: Sequence[Resource]) -> Probe:
     """The whole file comes along (64 kB at most): where the block is, is found here."""
 
-    def read(outcome: Outcome) -> Mapping[str, Observed]:
-        seen = _paths.read(outcome)
-        return {r.id: _observed(r, seen.get(r.name.partition("#")[0])) for r in resources}
+    def path(resource: Resource) -> str:
+        return resource.name.partition("#")[0]
 
-    return Probe(_paths.probe(_paths.want(r.name.partition("#")[0], content=True) for r in resources), read)
+    return _paths.observe(resources, path, lambda r: _paths.want(path(r), content=True), _observed)
 
 
-def _observed(resource: Resource, seen: _paths.Seen | Unreadable | None) -> Observed:
+def _observed(resource: Resource, seen: Seen | Unreadable | None) -> Observed:
     path, begin, end = _markers(resource)
-    if not isinstance(seen, _paths.Seen):
+    if not isinstance(seen, Seen):
         # Without `create` the file must be there first: then the block is absent, and the step will say so.
         return seen
     if seen.type != "file" or seen.content is None:

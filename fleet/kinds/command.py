@@ -63,14 +63,15 @@ def state(name: str, spec: CommandSpec, content: bytes | None) -> State | None:
 # Pairs: an index and `unless` text or a path. The text reaches a shell of its own by a pipe, never by argv.
 # Each that hangs halves the time of those after it: however many hang, the rest of the host is still seen.
 _LOOK = """\
-t=30
+t=30 y=
+command -v timeout >/dev/null 2>&1 || y=none
 for a do
   i=${a%% *} a=${a#* }; w=${a%% *} a=${a#* }; r=yes
   case $w in
     creates) if [ -e "$a" ] || [ -L "$a" ]; then r=yes; else r=no; fi ;;
-    unless)
+    unless) if [ -n "$y" ]; then r=$y; else
       printf %s "$a" | { timeout -s KILL "$t" sh -c 'eval "$(cat <&3)"' 3<&0 </dev/null; } >/dev/null 2>&1 || r=$?
-      if [ "$r" = 137 ] && [ "$t" -gt 3 ]; then t=$((t / 2)); fi ;;
+      if [ "$r" = 137 ] && [ "$t" -gt 3 ]; then t=$((t / 2)); fi; fi ;;
   esac
   printf '%s %s %s\\n' "$i" "$w" "$r"
 done
@@ -101,6 +102,8 @@ def _observed(spec: CommandSpec, answers: Sequence[str]) -> Observed:
     asked = (spec.creates is not None) + (spec.unless is not None)
     if len(answers) != asked:
         return Unreadable("what it asks first was not answered")
+    if "none" in answers:
+        return Unreadable("this host has no timeout(1), without which `unless` is not tried")
     if "137" in answers:
         return Unreadable("`unless` was killed, or took too long: 30 s, and less after others that did")
     # Either is enough: `creates` that exists, or `unless` that succeeds.

@@ -10,11 +10,12 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from fleet.kinds import _path_steps, _paths
+from fleet.kinds._paths_answer import Seen
 from fleet.kinds._spec import Account, EnsureField, Spec, check_text
 from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
 from fleet.model.kind import Kind, Probe, Stage
-from fleet.model.step import Outcome, Put, Script, Step
+from fleet.model.step import Put, Step
 from fleet.model.value import State
 
 _NICKNAMES = ("@reboot", "@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
@@ -101,17 +102,14 @@ def state(name: str, spec: CronSpec, content: bytes | None) -> State | None:
 
 
 def observe(resources: Sequence[Resource]) -> Probe:
-    args = [_paths.want(_path(r.name), r.desired["sha256"] if r.desired else "", content=True) for r in resources]
+    def arg(resource: Resource) -> str:
+        return _paths.want(_path(resource.name), resource.desired["sha256"] if resource.desired else "", content=True)
 
-    def read(outcome: Outcome) -> Mapping[str, Observed]:
-        seen = _paths.read(outcome)
-        return {r.id: _observed(seen.get(_path(r.name))) for r in resources}
-
-    return Probe(_paths.probe(args), read)
+    return _paths.observe(resources, lambda r: _path(r.name), arg, _observed)
 
 
-def _observed(seen: _paths.Seen | Unreadable | None) -> Observed:
-    if not isinstance(seen, _paths.Seen):
+def _observed(resource: Resource, seen: Seen | Unreadable | None) -> Observed:
+    if not isinstance(seen, Seen):
         return seen
     if seen.type == "file" and not seen.digest:
         return Unreadable("it exists, but its content cannot be read")

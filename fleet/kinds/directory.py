@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import Field
 
 from fleet.kinds import _path_steps, _paths
+from fleet.kinds._paths_answer import Seen
 from fleet.kinds._spec import Account, EnsureField, Mode, Spec, check_path, owners, parents
 from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
 from fleet.model.kind import Kind, Probe, Stage
-from fleet.model.step import Guard, Outcome, Script, Step
+from fleet.model.step import Guard, Script, Step
 from fleet.model.value import State
 
 
@@ -59,18 +60,14 @@ def complete(resource: Resource, claims: Iterable[str] | None) -> Resource:
 
 
 def observe(resources: Sequence[Resource]) -> Probe:
-    def args(resource: Resource) -> str:
+    def arg(resource: Resource) -> str:
         return _paths.want_entries(resource.name) if resource.spec.purge else _paths.want_stat(resource.name)
 
-    def read(outcome: Outcome) -> Mapping[str, Observed]:
-        seen = _paths.read(outcome)
-        return {r.id: _observed(r, seen.get(r.name)) for r in resources}
-
-    return Probe(_paths.probe(map(args, resources)), read)
+    return _paths.observe(resources, lambda r: r.name, arg, _observed)
 
 
-def _observed(resource: Resource, seen: _paths.Seen | Unreadable | None) -> Observed:
-    if not isinstance(seen, _paths.Seen):
+def _observed(resource: Resource, seen: Seen | Unreadable | None) -> Observed:
+    if not isinstance(seen, Seen):
         return seen
     spec: DirectorySpec = resource.spec
     found = _paths.attributes(seen, spec.owner, spec.group)

@@ -10,11 +10,12 @@ from typing import Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from fleet.kinds import _path_steps, _paths
+from fleet.kinds._paths_answer import Seen
 from fleet.kinds._spec import Account, EnsureField, Mode, Spec, check_path, owners, parents
 from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
 from fleet.model.kind import Kind, Probe, Stage
-from fleet.model.step import Outcome, Put, Step
+from fleet.model.step import Put, Step
 from fleet.model.value import State
 
 
@@ -67,19 +68,15 @@ def state(name: str, spec: FileSpec, content: bytes | None) -> State | None:
 
 
 def observe(resources: Sequence[Resource]) -> Probe:
-    def args(resource: Resource) -> str:
+    def arg(resource: Resource) -> str:
         digest = resource.desired["sha256"] if resource.desired is not None else ""
         return _paths.want(resource.name, digest, content=not resource.sensitive)
 
-    def read(outcome: Outcome) -> Mapping[str, Observed]:
-        seen = _paths.read(outcome)
-        return {r.id: _observed(r, seen.get(r.name)) for r in resources}
-
-    return Probe(_paths.probe(map(args, resources)), read)
+    return _paths.observe(resources, lambda r: r.name, arg, _observed)
 
 
-def _observed(resource: Resource, seen: _paths.Seen | Unreadable | None) -> Observed:
-    if not isinstance(seen, _paths.Seen):
+def _observed(resource: Resource, seen: Seen | Unreadable | None) -> Observed:
+    if not isinstance(seen, Seen):
         return seen
     spec: FileSpec = resource.spec
     found = _paths.attributes(seen, spec.owner, spec.group) | {"size": seen.size}

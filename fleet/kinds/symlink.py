@@ -8,11 +8,12 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from fleet.kinds import _path_steps, _paths
+from fleet.kinds._paths_answer import Seen
 from fleet.kinds._spec import EnsureField, Spec, check_path, check_text, parents
 from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
 from fleet.model.kind import Kind, Probe, Stage
-from fleet.model.step import Guard, Outcome, Script, Step
+from fleet.model.step import Guard, Script, Step
 from fleet.model.value import State
 
 
@@ -46,15 +47,11 @@ def state(name: str, spec: SymlinkSpec, content: bytes | None) -> State | None:
 
 
 def observe(resources: Sequence[Resource]) -> Probe:
-    def read(outcome: Outcome) -> Mapping[str, Observed]:
-        seen = _paths.read(outcome)
-        return {r.id: _observed(seen.get(r.name)) for r in resources}
-
-    return Probe(_paths.probe(_paths.want_stat(r.name) for r in resources), read)
+    return _paths.observe(resources, lambda r: r.name, lambda r: _paths.want_stat(r.name), _observed)
 
 
-def _observed(seen: _paths.Seen | Unreadable | None) -> Observed:
-    return {"type": seen.type, "target": seen.target} if isinstance(seen, _paths.Seen) else seen
+def _observed(resource: Resource, seen: Seen | Unreadable | None) -> Observed:
+    return {"type": seen.type, "target": seen.target} if isinstance(seen, Seen) else seen
 
 
 def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:

@@ -79,12 +79,7 @@ for k do
     if [ -n "$e$l" ]; then printf 'part %s %s\\n' "$k" "$l"; fi
   fi
 done
-[ -z "$n" ] || grep -Hs '' $n </dev/null | while IFS= read -r l; do
-  k= f=${l%%:*}
-  f=${f#/proc/sys/}
-  while case $f in */*) : ;; *) false ;; esac; do k=$k${f%%/*}.; f=${f#*/}; done
-  printf 'live %s %s\\n' "$k$f" "${l#*:}"
-done
+[ -z "$n" ] || grep -Hs '' $n
 printf 'END\\n'
 """
 
@@ -97,27 +92,31 @@ def observe(resources: Sequence[Resource]) -> Probe:
             raise ValueError("the look at settings was cut short")
         for line in outcome.output.split(b"\n"):
             word, raw, rest = [*line.split(b" ", 2), b"", b""][:3]
-            name = raw.decode(errors="backslashreplace")
-            if word == b"live":
-                live[name] = " ".join([*live.get(name, "").split(), *_shown(rest).split()])
-            elif word in (b"kept", b"part"):
+            if word in (b"kept", b"part"):
+                name = raw.decode(errors="backslashreplace")
                 kept[name] = kept.get(name, b"") + rest + (b"\n" if word == b"kept" else b"")
-        return {r.id: _observed(r, live, kept) for r in resources}
+            elif line.startswith(b"/proc/sys/"):
+                path, _, value = line.partition(b":")
+                live[_shown(path)] = " ".join([*live.get(_shown(path), "").split(), *_shown(value).split()])
+        return {r.id: _observed(r, live.get(_live(r.name)), kept.get(r.name)) for r in resources}
 
     return Probe(Script(_LOOK, tuple(r.name for r in resources)), read)
 
 
-def _observed(resource: Resource, live: Mapping[str, str], kept: Mapping[str, bytes]) -> Observed:
+def _live(name: str) -> str:
+    return "/proc/sys/" + name.replace(".", "/")
+
+
+def _observed(resource: Resource, live: str | None, text: bytes | None) -> Observed:
     name = resource.name
-    text = kept.get(name)
     file = {} if text is None else {"persistent": _shown(text), "sha256": hashlib.sha256(text).hexdigest()}
     if resource.desired is None:
-        return {"live": live.get(name, ""), **file} if file else None
-    if name not in live:
+        return {"live": live or "", **file} if file else None
+    if live is None:
         return Unreadable(f"this host's kernel has no setting {name}")
     if text == _text(name, resource.desired["persistent"]):
         file["persistent"] = resource.desired["persistent"]
-    return {"live": live[name], **file}
+    return {"live": live, **file}
 
 
 def _shown(raw: bytes) -> str:

@@ -77,8 +77,8 @@ fl_arm() {
     o=$!; trap '[ "$!" = "$o" ] || kill "$!" 2>/dev/null; exit 0' TERM
     sleep "$1" & wait "$!"
     fl_self
-    if [ "$fl_s" != 0 ] && fl_stat "$fl_me"; then fl_kill "$fl_s" " $fl_me $$ " "$fl_started"; fi
-    kill -KILL "$$"
+    kill -KILL "$$"  # first: what is ended under it has no outcome
+    if [ "$fl_s" != 0 ] && fl_stat "$fl_me"; then fl_kill "$fl_s" " $fl_me " "$fl_started"; fi
   ) </dev/null >/dev/null 2>&1 &
   fl_w=$!
 }

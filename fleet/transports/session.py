@@ -161,9 +161,10 @@ class ShellSession:
 
         async def end() -> None:
             try:
-                with contextlib.suppress(TimeoutError, TransportError, OSError):
-                    async with asyncio.timeout(END_TIME):
-                        await channel.end(listener.reader.session)
+                if not listener.ended:  # by itself: then its watchdog has seen to the rest, or will
+                    with contextlib.suppress(TimeoutError, TransportError, OSError):
+                        async with asyncio.timeout(END_TIME):
+                            await channel.end(listener.reader.session)
             finally:
                 await channel.close()
 

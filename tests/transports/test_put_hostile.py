@@ -14,7 +14,7 @@ import pytest
 from fleet.kinds import _path_steps
 from fleet.model.step import Put, Script, Status
 from tests.transports.shells import apply, in_each_shell, needs_rooms, session_in, writer
-from tests.transports.test_put import put
+from tests.transports.test_put import names, put
 
 pytestmark = [needs_rooms, pytest.mark.hosts, pytest.mark.anyio]
 THEIRS = 1234
@@ -105,7 +105,7 @@ async def test_what_a_cut_attempt_left_goes_with_the_next(shell: str, home: Path
     async with session_in(shell) as session:
         cut = Script('fl_room "$1" && : >"$n" && trap - EXIT\n', (str(home / "f"),))
         assert (await apply(session, cut)).status is Status.OK
-        assert [path.name[:7] for path in home.iterdir()] == [".fleet."]
+        assert [name[:7] for name in names(home)] == [".fleet."]
         step = Put(str(home / "f"), b"ours", "")
         assert (await apply(session, step, write=writer(attempt="a2"))).status is Status.OK
-    assert [path.name for path in home.iterdir()] == ["f"]
+    assert names(home) == ["f"]

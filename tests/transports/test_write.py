@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -245,3 +247,24 @@ async def test_what_a_cut_attempt_left_is_tidied_by_the_next(shell: str, tmp_pat
         )
         await apply(session, OK, write=writer(3, attempt="three"))
     assert not left.exists() and other.exists()
+
+
+@in_each_shell
+async def test_a_deadline_ends_what_it_is_about_and_not_what_an_earlier_command_left(
+    shell: str, tmp_path: Path
+) -> None:
+    pid = tmp_path / "pid"
+    async with session_in(shell) as session:
+        left = Command(shell=f"sleep 600 >/dev/null 2>&1 & echo $! >{pid}")
+        assert (await apply(session, left)).status is Status.OK
+        assert await until(lambda: _started_in_another_tick(int(pid.read_text())))
+        hang = Batch((Task("a", (Command(("sleep", "600")),)),), writer(), deadline=1)
+        assert (await session.perform(hang))["a"].status is Status.UNKNOWN
+    kept = int(pid.read_text())
+    os.kill(kept, signal.SIGKILL)  # raises if it has ended
+
+
+def _started_in_another_tick(pid: int) -> bool:
+    """The kernel tells the start of a process in hundredths of a second."""
+    started = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return float(Path("/proc/uptime").read_text().split()[0]) * 100 > started + 2
