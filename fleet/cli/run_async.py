@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -22,6 +23,8 @@ def run_async(work: Coroutine[Any, Any, Result]) -> Result:
     """The result of `work`; on uvloop. A cancelled `work` that does not answer for itself raises KeyboardInterrupt."""
     import uvloop
 
+    gc.freeze()
+    gc.enable()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(_interruptible(work))

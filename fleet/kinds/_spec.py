@@ -15,9 +15,9 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,255}\$?\Z")
 
 
 class Spec(BaseModel):
-    """Frozen, strict, and closed: what is not named here is a mistake."""
+    """Frozen, strict, and closed: what is not named here is a mistake. Built when it is first used: few kinds are."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 def _mode(value: Any) -> Any:
