@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from fleet.converge.look import STATE_TASK, HostState, look, read_state, state_task
 from fleet.converge.plan import ancestors, plan
 from fleet.converge.rounds import Round, next_round
-from fleet.converge.witness import WITNESS_TASK, Memory, Witnesses, read_witnesses, witness_task
+from fleet.converge.witness import WITNESS_TASK, Memory, Witnesses, witness_task
 from fleet.errors import Failure, FleetError, IdentityError, TransportError
 from fleet.model.change import Change, Observed, PassResult, Plan, Verdict
 from fleet.model.host import HostSpec, Resource
@@ -79,20 +79,22 @@ class _Pass:
         resources = self.spec.resources
         if memory is not None and memory.seen:
             unproven = [r for r in resources if r.id not in memory.seen or self.kinds[r.kind].witness(r) is None]
-            now = await self._look(unproven, witness=resources)
+            now = await self._look(unproven, resources, memory)
             memory.keep(unproven, self.observed, now)
             self.observed |= memory.recall([r for r in resources if r.id not in self.observed], self.kinds, now)
             resources = tuple(r for r in resources if r.id not in self.observed)
             if not resources:
                 return
-        then = await self._look(resources, witness=resources if memory is not None else ())
+        then = await self._look(resources, self.spec.resources, memory)
         if memory is not None:
             memory.keep(resources, self.observed, then)
 
-    async def _look(self, resources: Sequence[Resource], witness: Sequence[Resource]) -> Witnesses | None:
+    async def _look(
+        self, resources: Sequence[Resource], witness: Sequence[Resource], memory: Memory | None
+    ) -> Witnesses | None:
         """One round trip: witnesses first, then what they should vouch for, and the host's own memory."""
         wanted = look(resources, self.kinds)
-        first = (witness_task(witness, self.kinds),) if witness else ()
+        first = (witness_task(witness, self.kinds),) if memory is not None else ()
         tasks = (*first, state_task(), *wanted.tasks)
         outcomes = await self.perform("observe", Batch(tasks, deadline=self.spec.target.timeout))
         _all_known(tasks, outcomes)
@@ -104,7 +106,7 @@ class _Pass:
             )
         self.observed |= wanted.read(outcomes)
         self.planned = None
-        return read_witnesses(outcomes.get(WITNESS_TASK))
+        return memory.witnesses(outcomes.get(WITNESS_TASK)) if memory is not None else None
 
     def plan(self) -> Plan:
         """From all that is known now; the same one until something more is."""

@@ -14,13 +14,15 @@ from fleet.model.step import Outcome, Script, Status, Task
 # The host's side of fleet's memory (design §7): whose host it is, the last token, and what is still due. No forks.
 STATE_TASK = "look:state"
 STATE_TEXT = """\
-d=/var/lib/fleet
+d=/var/lib/fleet s= nl='
+'
 for f in environment fence; do
-  if [ -r "$d/$f" ]; then IFS= read -r v <"$d/$f" || :; printf '%s %s\\n' "$f" "$v"; fi
+  if [ -r "$d/$f" ]; then IFS= read -r v <"$d/$f" || :; s="$s$f $v$nl"; fi
 done
 for f in "$d"/due/*; do
-  if [ -f "$f" ]; then IFS= read -r v <"$f" || :; printf 'due %s\\n' "$v"; fi
+  if [ -f "$f" ]; then IFS= read -r v <"$f" || :; s="${s}due $v$nl"; fi
 done
+printf %s "$s"
 """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from fleet.model.change import Change, Observed, Plan, Unreadable
@@ -72,14 +72,19 @@ def _provisional(graph: Graph, changes: Mapping[str, Change], kinds: Mapping[str
     return frozenset(one for one in changes if surprising & ancestors(graph, one))
 
 
-def _digest(changes: Iterable[Change], unreadable: Mapping[str, Unreadable]) -> str:
+def _digest(changes: tuple[Change, ...], unreadable: Mapping[str, Unreadable]) -> str:
     """Hosts with the same digest have the same plan: that is how output groups them."""
+    if not changes and not unreadable:
+        return _NOTHING
     said: list[Any] = [
         [c.resource.id, c.resource.digest, c.due, list(c.attributes), _plain(c.before), _plain(c.after)]
         for c in changes
     ]
     said.append(sorted((one, why.reason) for one, why in unreadable.items()))
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+_NOTHING = hashlib.sha256(b"[]").hexdigest()
 
 
 def _plain(state: State | None) -> dict[str, Any] | None:

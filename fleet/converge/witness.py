@@ -9,7 +9,7 @@ See Documentation/technical/racy-git in Git's sources.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fleet.model.change import Observed, Unreadable
 from fleet.model.host import Resource
@@ -26,10 +26,15 @@ Identity = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Witnesses:
-    """What one `stat` said. second: the host's clock, 0 when it could not be had. A path without an entry is absent."""
+    """What one `stat` said. second: the host's clock. A path without an entry is absent.
+
+    said: the answer but for the clock; youngest: the latest ctime in it, in seconds.
+    """
 
     second: int
     identities: Mapping[str, Identity]
+    said: bytes = b""
+    youngest: int = 0
 
 
 def witness_task(resources: Iterable[Resource], kinds: Mapping[str, Kind]) -> Task:
@@ -38,23 +43,34 @@ def witness_task(resources: Iterable[Resource], kinds: Mapping[str, Kind]) -> Ta
     return Task(WITNESS_TASK, (Script(WITNESS_TEXT, (CLOCK, *paths)),))
 
 
-def read_witnesses(outcome: Outcome | None) -> Witnesses | None:
-    """None when the outcome proves nothing."""
+def read_witnesses(outcome: Outcome | None, last: Witnesses | None = None) -> Witnesses | None:
+    """None when the outcome proves nothing. last: an answer before; the same again need not be read again."""
     if outcome is None or outcome.status is not Status.OK or outcome.truncated:
         return None
+    first, _, rest = outcome.output.partition(b"\n")
+    clock = first.partition(b" ")[0] if first.endswith(b" " + CLOCK.encode()) else b""
+    second = int(clock) if clock.isdigit() else 0
+    if not second:  # without the host's clock nobody can tell what is young
+        return None
+    if last is not None and last.said == rest:
+        return replace(last, second=second)
     identities: dict[str, Identity] = {}
-    for line in outcome.output.decode(errors="surrogateescape").split("\n"):
+    for line in rest.decode(errors="surrogateescape").split("\n"):
         parts = line.split(" ", 8)
         if len(parts) == 9:
             identities[parts[8]] = tuple(parts[:8])
-    clock = identities.pop(CLOCK, ("0",))[0]
-    return Witnesses(int(clock) if clock.isdecimal() else 0, identities)
+    changed = [int(identity[0]) for identity in identities.values() if identity[0].isdecimal()]
+    return Witnesses(second, identities, rest, max(changed, default=0))
 
 
 def holds(resource: Resource, kinds: Mapping[str, Kind], then: Witnesses, now: Witnesses) -> bool:
     """Whether what was observed of `resource` at `then` still stands at `now`."""
     paths = kinds[resource.kind].witness(resource)
-    return paths is not None and all(_same(then, now, path.encode().decode(errors="surrogateescape")) for path in paths)
+    if paths is None:
+        return False
+    if then.identities is now.identities and then.youngest < then.second:
+        return True  # the very same answer, and nothing in it was young then
+    return all(_same(then, now, path.encode().decode(errors="surrogateescape")) for path in paths)
 
 
 def _same(then: Witnesses, now: Witnesses, path: str) -> bool:
@@ -73,6 +89,12 @@ class Memory:
     """
 
     seen: dict[str, tuple[str, Observed, Witnesses]] = field(default_factory=dict)
+    last: Witnesses | None = None
+
+    def witnesses(self, outcome: Outcome | None) -> Witnesses | None:
+        """What the `stat` of this look says; None when that proves nothing."""
+        self.last = read_witnesses(outcome, self.last)
+        return self.last
 
     def keep(self, resources: Iterable[Resource], observed: Mapping[str, Observed], then: Witnesses | None) -> None:
         """Remember a look whose witnesses were taken before it; without witnesses there is nothing to rely on later."""

@@ -50,6 +50,7 @@ fl_d=/var/lib/fleet
 fl_w= fl_locked= fl_no= fl_r=
 
 fl_frame() { printf '\n%s %s\n' "$fl_m" "$*"; }
+fl_next() { printf '\n%s E %s ok %s -1\n\n%s %s\n' "$fl_m" "$1" "$2" "$fl_m" "$3"; }
 fl_say() { printf '%s\n' "$*"; }
 """
     + _PROCESSES

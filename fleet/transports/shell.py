@@ -36,22 +36,25 @@ def script(batch: Batch, arm: float = 0) -> bytes:
     if arm:
         lines.append(b"fl_arm %d" % math.ceil(arm))
     lines.extend(_look(batch) if batch.write is None else _write(batch))
-    lines.append(b"fl_frame Z\n} </dev/null\n")
+    lines.append(b"} </dev/null\n")
     return b"\n".join(lines)
 
 
 def _look(batch: Batch) -> Iterator[bytes]:
-    for number, task in enumerate(batch.tasks):
-        yield from _probe(number, task)
+    """Constant text in this very shell: no fork but its own. The end of a task is told together with what comes next:
+    every write is a packet."""
+    coming = [b"'B %d'" % number for number in range(1, len(batch.tasks))] + [b"Z"]
+    yield b"fl_frame " + (b"B 0" if batch.tasks else b"Z")
+    for number, (task, after) in enumerate(zip(batch.tasks, coming, strict=False)):
+        yield from _probe(task)
+        yield b"fl_next %d $? %s" % (number, after)
 
 
-def _probe(number: int, task: Task) -> Iterator[bytes]:
-    """Constant text in this very shell: no fork but its own. What it cannot see, its reader finds missing."""
-    yield b"fl_frame B %d" % number
+def _probe(task: Task) -> Iterator[bytes]:
+    """What it cannot see, its reader finds missing."""
     for step in task.steps:
         constant = isinstance(step, Script | Guard)
         yield (b"{\n" if constant else b"(\n") + _step(step) + (b"} 2>/dev/null" if constant else b") 2>&1")
-    yield b"fl_frame E %d ok $? -1" % number
 
 
 def _write(batch: Batch) -> Iterator[bytes]:
@@ -62,11 +65,14 @@ def _write(batch: Batch) -> Iterator[bytes]:
     yield b"fl_begin " + words((write.environment, str(write.token), write.attempt))
     for number, task in enumerate(batch.tasks):
         if task.id.startswith("look:"):
-            yield from _probe(number, task)
+            yield b"fl_frame B %d" % number
+            yield from _probe(task)
+            yield b"fl_frame E %d ok $? -1" % number
         else:
             yield from _task(number, task, numbers)
     yield b"fl_end"
     yield b"fl_disarm"
+    yield b"fl_frame Z"
 
 
 def _task(number: int, task: Task, numbers: dict[str, int]) -> Iterator[bytes]:
