@@ -19,7 +19,7 @@ from fleet.model.change import Change, Observed, PassResult, Plan, Verdict
 from fleet.model.host import HostSpec, Resource
 from fleet.model.kind import Kind
 from fleet.model.port import Session, Watcher
-from fleet.model.step import Batch, Command, Outcome, Status, Task, Write
+from fleet.model.step import Batch, Command, Outcome, Script, Status, Task, Write
 from fleet.telemetry import Telemetry
 
 # A host that needs more scripts than this for one pass is going round in circles.
@@ -239,8 +239,8 @@ def _still(change: Change) -> str:
 
 
 def _asked(tasks: Sequence[Task]) -> float:
-    """Seconds that users allow their own commands, on top of what the host is allowed anyway."""
-    return sum(step.timeout for task in tasks for step in task.steps if isinstance(step, Command))
+    """Seconds that users allow their own commands, and kinds long work, on top of what the host is allowed anyway."""
+    return sum(step.timeout for task in tasks for step in task.steps if isinstance(step, Command | Script))
 
 
 def _all_known(tasks: Sequence[Task], outcomes: Mapping[str, Outcome]) -> None:

@@ -10,10 +10,12 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Constant POSIX sh text of ours; everything that varies is an argument ("$@"), which no shell interprets."""
+    """Constant POSIX sh text of ours; everything that varies is an argument ("$@"), which no shell interprets. timeout:
+    seconds it may need on top of what the host is allowed for a batch."""
 
     text: str
     args: tuple[str, ...] = ()
+    timeout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from fleet.kinds.package import KIND
 from fleet.model.change import Change, Unreadable
 from fleet.model.step import Outcome, Script, Status
 from tests.kinds.describe import resource
 
-# dpkg-query of Debian 12: sorted; removed packages whose settings are left; two architectures of one package.
+# Debian 12: removed packages whose settings are left; two architectures of one package.
 SAID = """\
-ii |adduser|all|3.134
-rc |apache2|amd64|2.4.62-1
-ii |libc6|amd64|2.36-9+deb12u10
-ii |libc6|i386|2.36-9+deb12u9
-hi |linux-image-amd64|amd64|6.1.140-1
-iF |nginx|amd64|1.22.1-9
-un |telnet||
+install ok installed|dpkg|amd64|1.21.22
+install ok installed|adduser|all|3.134
+deinstall ok config-files|apache2|amd64|2.4.62-1
+install ok installed|libc6|amd64|2.36-9+deb12u10
+install ok installed|libc6|i386|2.36-9+deb12u9
+hold ok installed|linux-image-amd64|amd64|6.1.140-1
+install ok half-configured|nginx|amd64|1.22.1-9
 END
 """
 
@@ -67,6 +69,17 @@ def test_all_changes_are_one_transaction() -> None:
     assert got == ("false", "nginx", "curl=7.88.1-10", "telnet-")
 
 
-def test_recommended_packages_come_only_when_asked_for() -> None:
+def test_recommended_packages_come_only_for_those_that_ask() -> None:
     assert words(change("nginx"))[0] == "false"
     assert words(change("nginx", recommends=True))[0] == "true"
+    changes = (change("nginx", recommends=True), change("curl"), change("telnet", {"installed": True}, ensure="absent"))
+    steps = KIND.fix(changes)["package:nginx"]
+    assert [step.args for step in steps if isinstance(step, Script)] == [
+        ("false", "curl", "telnet-"),
+        ("true", "nginx"),
+    ]
+
+
+def test_a_database_that_does_not_know_dpkg_is_damaged() -> None:
+    with pytest.raises(ValueError, match="damaged"):
+        observed("install ok installed|adduser|all|3.134\nEND\n", "nginx")
