@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,6 +38,7 @@ class Problem:
     message: what is wrong, one sentence without a full stop.
     expected: what would be right. hint: what to do next ("did you mean `template`?"). excerpt: the line itself.
     also: other places that belong to it (the first of two duplicate keys, the other owner).
+    severity: a "warning" is no mistake that stops anything: what is said there is valid, and does nothing.
     """
 
     origin: Origin
@@ -45,9 +47,10 @@ class Problem:
     hint: str = ""
     excerpt: str = ""
     also: tuple[Origin, ...] = ()
+    severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
-        lines = [f"{self.origin}: {self.message}"]
+        lines = [f"{self.origin}: {'warning: ' if self.severity == 'warning' else ''}{self.message}"]
         if self.excerpt:
             lines.append(f"    {self.excerpt}")
             if 0 < self.origin.column <= len(self.excerpt):

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.desired.build import Built, completed
-from fleet.desired.connection import bastions, merged_connection, target
+from fleet.desired.connection import Via, bastions, merged_connection, target
+from fleet.desired.findings import Finding, Findings
 from fleet.desired.format import Shape
 from fleet.desired.graph import Part, arrange
 from fleet.desired.inventory import Entry, Merged, children, member, merged, prepared
@@ -40,13 +41,14 @@ class HostDetail:
 class EnvironmentSpec:
     """One environment, compiled. layers: strongest last. hosts and details: by name, sorted.
 
-    settings: the merged environment.yaml, with its chain.
+    settings: the merged environment.yaml, with its chain. assigned: which roles it gives, and to whom.
     """
 
     name: str
     layers: tuple[str, ...]
     hosts: Mapping[str, HostSpec]
     settings: Node = field(repr=False)
+    assigned: tuple[Assignment, ...] = field(default=(), repr=False)
     details: Mapping[str, HostDetail] = field(default_factory=dict, repr=False)
 
 
@@ -59,27 +61,6 @@ class _Host:
     variables: Mapping[str, Node]
     facts: Mapping[str, Any] | None
     roles: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class _Findings:
-    """Problems, and for those of single hosts which hosts have them: told once, not a thousand times."""
-
-    environment: str
-    common: list[Problem] = field(default_factory=list)
-    hosts: dict[Problem, list[str]] = field(default_factory=dict)
-
-    def of(self, host: str, problem: Problem) -> None:
-        self.hosts.setdefault(problem, []).append(host)
-
-    def all(self) -> list[Problem]:
-        found = list(self.common)
-        for problem, names in self.hosts.items():
-            first, more = min(names), len(set(names)) - 1
-            who = f"{self.environment}/{first}" + (f" and {more} more host{'s' * (more > 1)}" if more else "")
-            said = (problem.message + f", for {who}", problem.expected, problem.hint, problem.excerpt, problem.also)
-            found.append(Problem(problem.origin, *said))
-        return found
 
 
 class Assembler:
@@ -101,10 +82,10 @@ class Assembler:
             self._graphs, self._parts = {}, {}
 
     def assemble(
-        self, name: str, layers: tuple[Layer, ...], tree: Tree, facts: Facts, problems: list[Problem]
-    ) -> EnvironmentSpec:
+        self, name: str, layers: tuple[Layer, ...], tree: Tree, facts: Facts
+    ) -> tuple[EnvironmentSpec, tuple[Finding, ...]]:
         """Never raises for what files say; a host that cannot be compiled is left out and named in a problem."""
-        findings = _Findings(name)
+        findings = Findings(name)
         environment = merged(name, layers, self._shapes, findings.common)
         _reserved(children(member(environment.settings, "vars")), findings)
         around = Surroundings(name, self._engine, _files(environment, tree), tree.read)
@@ -125,16 +106,16 @@ class Assembler:
             order = self._order(built, host_name, findings)
             specs[host_name] = _spec(host, targets[host_name], built, order, uses_facts)
             details[host_name] = HostDetail(host.entry, tuple(built.values()), _views(host, mine, around, tables))
-        problems += findings.all()
-        return EnvironmentSpec(name, tuple(one.name for one in layers), specs, environment.settings, details)
+        chain = tuple(one.name for one in layers)
+        return EnvironmentSpec(name, chain, specs, environment.settings, assigned, details), findings.all()
 
     def _inventory(
-        self, environment: Merged, facts: Facts, tree: Tree, tables: _Tables, findings: _Findings
+        self, environment: Merged, facts: Facts, tree: Tree, tables: _Tables, findings: Findings
     ) -> tuple[dict[str, _Host], dict[str, Target]]:
         around = Surroundings(environment.name, self._engine)
         known_hosts = "".join(_ended(tree.read(one.known_hosts)) for one in environment.layers if one.known_hosts)
         hosts: dict[str, _Host] = {}
-        reached: dict[str, tuple[Target, str]] = {}
+        reached: dict[str, tuple[Target, Via | None]] = {}
         connections: dict[int, Node | None] = {}
         for name, entry in sorted(environment.hosts.items()):
             own = children(member(entry.node, "vars"))
@@ -156,14 +137,12 @@ class Assembler:
             host.fields = {**fields, "labels": labels, "address": reached[name][0].address}
             hosts[name] = host
         refused: dict[str, Problem] = {}
-        origins = {name: hosts[name].entry.origin for name in reached}
-        targets = bastions(reached, origins, refused)
-        for problem in refused.values():
-            findings.common.append(problem)
+        targets = bastions(reached, environment.hosts, refused)
+        findings.common.extend(dict.fromkeys(refused.values()))  # once, for all hosts of an entry or an environment
         return hosts, targets
 
     def _roles(
-        self, environment: Merged, tree: Tree, findings: _Findings
+        self, environment: Merged, tree: Tree, findings: Findings
     ) -> tuple[dict[str, Bundle], tuple[Assignment, ...]]:
         drift = _default_drift(environment.settings)
         assigned = assignments(environment)
@@ -191,7 +170,7 @@ class Assembler:
         self._used[key] = one
         return one
 
-    def _mine(self, environment: Merged, host: _Host, roles: list[Bundle], findings: _Findings) -> list[Bundle]:
+    def _mine(self, environment: Merged, host: _Host, roles: list[Bundle], findings: Findings) -> list[Bundle]:
         overlay = host.entry.overlay
         if overlay is None:
             return roles
@@ -201,7 +180,7 @@ class Assembler:
         findings.common.extend(added.problems)
         return overlaid(roles, overlay, added, findings.common)
 
-    def _order(self, built: Mapping[str, Built], host: str, findings: _Findings) -> Graph:
+    def _order(self, built: Mapping[str, Built], host: str, findings: Findings) -> Graph:
         key = tuple([self._parts.setdefault(one.part, len(self._parts)) for one in built.values()])
         known = self._graphs.get(key)
         if known is None:
@@ -238,7 +217,7 @@ def _views(host: _Host, bundles: list[Bundle], around: Surroundings, tables: _Ta
 
 
 def _build(
-    host: _Host, bundles: list[Bundle], around: Surroundings, tables: _Tables, findings: _Findings
+    host: _Host, bundles: list[Bundle], around: Surroundings, tables: _Tables, findings: Findings
 ) -> tuple[dict[str, Built], bool]:
     """The host's resources by id, sorted; and whether some template reads facts."""
     found: dict[str, Built] = {}
@@ -252,7 +231,8 @@ def _build(
                 try:
                     built = draft.built(view)
                 except Wrong as wrong:
-                    findings.of(host.entry.name, wrong.problem)
+                    for problem in wrong.problems:
+                        findings.of(host.entry.name, problem)
                     waiting.add(draft.id)
                     continue
                 except FactsNeeded:
@@ -353,7 +333,7 @@ def _peers(hosts: Mapping[str, _Host]) -> Callable[[str, tuple[tuple[str, Any], 
     return answer
 
 
-def _reserved(variables: Mapping[str, Node], findings: _Findings) -> None:
+def _reserved(variables: Mapping[str, Node], findings: Findings) -> None:
     for name, node in variables.items():
         if name in RESERVED:
             origin: Origin = node.key or node.origin

@@ -76,7 +76,7 @@ def _build(draft: Draft, view: View) -> Built:
     try:
         spec = draft.kind.Spec(**attributes)
     except ValidationError as error:
-        raise Wrong(_invalid(error, draft, members)) from error
+        raise _invalid(error, draft, members) from error
     content = _content(spec, draft, members, view)
     try:
         desired = draft.kind.state(draft.name, spec, content)
@@ -167,18 +167,29 @@ def _content(spec: Any, draft: Draft, members: Mapping[str, Node], view: View) -
     return content.encode() if isinstance(content, str) else content if isinstance(content, bytes) else None
 
 
-def _invalid(error: ValidationError, draft: Draft, members: Mapping[str, Node]) -> Problem:
-    """The first thing the schema minds, at the place of that attribute."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    path = [str(step) for step in first["loc"]]
+def _invalid(error: ValidationError, draft: Draft, members: Mapping[str, Node]) -> Wrong:
+    """All that the schema minds, each at the place of that attribute. A place with several ways to be right is told
+    once; and nothing is called missing beside an attribute nobody knows, which may be the misspelt one."""
+    said = error.errors(include_url=False, include_input=False)
+    unknown = any(one["type"] == "extra_forbidden" for one in said)
+    found: dict[tuple[Origin, str], Problem] = {}
+    for one in said:
+        if unknown and one["type"] == "missing":
+            continue
+        problem = _minded(one["type"], one["msg"], [str(step) for step in one["loc"]], draft, members)
+        found.setdefault((problem.origin, str(one["loc"][0]) if one["loc"] else ""), problem)
+    return Wrong(*found.values())
+
+
+def _minded(type_: str, message: str, path: list[str], draft: Draft, members: Mapping[str, Node]) -> Problem:
     attribute = path[0] if path else ""
     node: Node | None = members.get(attribute)
-    said = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if first["type"] == "extra_forbidden":
+    said = message.removeprefix("Value error, ").removeprefix("Input should be ")
+    if type_ == "extra_forbidden":
         place = draft.origin if node is None else node.key or node.origin
         known = [f.alias or name for name, f in draft.kind.Spec.model_fields.items()] + list(GENERAL)
         return Problem(place, f"unknown attribute `{attribute}` of {draft.id}", hint=near(attribute, known))
-    if first["type"] == "missing":
+    if type_ == "missing":
         return Problem(draft.origin, f"{draft.id} lacks `{attribute}`", hint=f"see: fleet kinds {draft.kind.name}")
     for step in path[1:]:
         inner = node.value if node is not None else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 
 from fleet.desired.format import Shape
@@ -14,15 +15,24 @@ _SAID = {dict: "a map", list: "a list", bool: "true or false", int: "a number", 
 _MEANT = {"map": "a map", "list": "a list", "text": "text", "flag": "true or false", "number": "a number"}
 _SUCH = _MEANT | {"map": "a map, such as `NAME: {KEY: VALUE}`", "list": "a list, such as `[FIRST, SECOND]`"}
 
+_PADDING = re.compile(r"(?<![0-9])0+(?=[0-9])")
+
 Note = Callable[[Problem], None]
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """A hint for a word nobody knows: what it nearly is."""
+    """A hint for a word nobody knows: what it nearly is. Other zeros before a number are nearer than a letter."""
     if len(word) > 100:
         return ""
-    close = difflib.get_close_matches(word, list(known), 1)
+    words, plain = list(known), unpadded(word)
+    close = [one for one in words if one != word and unpadded(one) == plain] if any(map(str.isdigit, word)) else []
+    close = close or difflib.get_close_matches(word, words, 1)
     return f"did you mean `{close[0]}`?" if close else ""
+
+
+def unpadded(word: str) -> str:
+    """`web-02` → `web-2`: names that differ in padding only are equal."""
+    return _PADDING.sub("", word)
 
 
 def said(value: object) -> str:

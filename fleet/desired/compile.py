@@ -6,16 +6,18 @@ role whose files are the same keeps its rendered resources, so that a commit cos
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fleet.desired import inventory
 from fleet.desired.assemble import Assembler, EnvironmentSpec
+from fleet.desired.findings import Finding, joined, news
 from fleet.desired.format import documents
 from fleet.desired.load import Layer, Loaded
 from fleet.desired.source import Tree
 from fleet.desired.template import Engine
+from fleet.desired.unused import unused
 from fleet.desired.yaml import excerpt
 from fleet.errors import Problem
 from fleet.model.host import HostSpec
@@ -26,13 +28,17 @@ Facts = Mapping[tuple[str, str], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Everything one revision says. With problems, what could be compiled is there all the same."""
+    """Everything one revision says. With problems, what could be compiled is there all the same.
+
+    warnings: what is valid and does nothing; told of whole revisions without problems only.
+    """
 
     revision: str
     label: str
     uncommitted: bool
     environments: Mapping[str, EnvironmentSpec]
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def hosts(self) -> tuple[HostSpec, ...]:
@@ -52,7 +58,7 @@ class Fleet:
 class _Kept:
     key: object
     spec: EnvironmentSpec
-    problems: tuple[Problem, ...]
+    findings: tuple[Finding, ...]
 
 
 class Compiler:
@@ -67,16 +73,20 @@ class Compiler:
         known = facts or {}
         names = [n for n in inventory.environments(loaded.layers) if environments is None or n in environments]
         found: dict[str, EnvironmentSpec] = {}
-        problems: list[Problem] = []
+        findings: list[Finding] = []
         for name in names:
             kept = self._environment(name, loaded, {host: said for (env, host), said in known.items() if env == name})
             found[name] = kept.spec
-            problems += kept.problems
+            findings += kept.findings
         self._assembler.forget()
         tree = loaded.tree
-        every = (*loaded.problems, *_quoted(_news(problems, loaded.problems), tree))
+        chains = {name: spec.layers for name, spec in found.items()}
+        told = joined(news(findings, loaded.problems, loaded.layers), chains)
+        every = (*loaded.problems, *_quoted(told, tree))
         ordered = tuple(sorted(set(every), key=lambda problem: (problem.origin, problem.message)))
-        return Fleet(tree.revision, tree.label, tree.uncommitted, found, ordered)
+        # What one environment does not use, another may: nothing is said of a part of them.
+        idle = unused(loaded.layers, found) if environments is None and not ordered else ()
+        return Fleet(tree.revision, tree.label, tree.uncommitted, found, ordered, tuple(_quoted(idle, tree)))
 
     def _environment(self, name: str, loaded: Loaded, facts: Mapping[str, Mapping[str, Any]]) -> _Kept:
         problems: list[Problem] = []
@@ -84,8 +94,9 @@ class Compiler:
         key = (tuple(_content(layer, loaded) for layer in layers), repr(sorted(facts.items())), bool(loaded.problems))
         kept = self._kept.get(name)
         if kept is None or kept.key != key:
-            spec = self._assembler.assemble(name, layers, loaded.tree, facts, problems)
-            kept = self._kept[name] = _Kept(key, spec, tuple(problems))
+            spec, findings = self._assembler.assemble(name, layers, loaded.tree, facts)
+            around = tuple([Finding(name, problem) for problem in problems])
+            kept = self._kept[name] = _Kept(key, spec, (*around, *findings))
         return kept
 
 
@@ -105,7 +116,7 @@ def _content(layer: Layer, loaded: Loaded) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _quoted(problems: Iterator[Problem], tree: Tree) -> Iterator[Problem]:
+def _quoted(problems: Iterable[Problem], tree: Tree) -> Iterator[Problem]:
     """With the line itself, as people see it in their editor; a bound keeps a thousand mistakes cheap."""
     for number, problem in enumerate(sorted(set(problems), key=lambda one: (one.origin, one.message))):
         place = problem.origin
@@ -113,18 +124,4 @@ def _quoted(problems: Iterator[Problem], tree: Tree) -> Iterator[Problem]:
             lines = tree.read(place.file).decode(errors="replace").split("\n")
             if place.line <= len(lines):
                 problem = replace(problem, excerpt=excerpt(lines[place.line - 1]))  # noqa: PLW2901
-        yield problem
-
-
-def _news(problems: Collection[Problem], known: Collection[Problem]) -> Iterator[Problem]:
-    """Not what only follows from something `load` has said already: the same line, or a file that could not be read."""
-    lines = {(one.origin.file, one.origin.line) for one in known}
-    broken = {one.origin.file for one in known}
-    for problem in problems:
-        if (problem.origin.file, problem.origin.line) in lines:
-            continue
-        if problem.message.endswith("is defined nowhere") and any(
-            path.endswith("/" + problem.expected.split(" ")[0]) for path in broken
-        ):
-            continue
         yield problem

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fleet.desired.check import near
@@ -26,16 +26,24 @@ def merged_connection(environment: Merged, entry: Entry, problems: list[Problem]
     return merge_all([member(environment.settings, "connection"), member(entry.node, "connection")], problems)
 
 
-def target(node: Node | None, address: str, view: View, known_hosts: str) -> tuple[Target, str]:
-    """The Target without its bastion, and the bastion's name ("" for none). Raises Wrong."""
+@dataclass(frozen=True, slots=True)
+class Via:
+    """The bastion a host names, and where it is named."""
+
+    name: str
+    origin: Origin
+
+
+def target(node: Node | None, address: str, view: View, known_hosts: str) -> tuple[Target, Via | None]:
+    """The Target without its bastion, and the bastion, if there is one. Raises Wrong."""
     values: dict[str, Any] = {"address": address or view.host["name"]}
-    via = ""
+    via: Via | None = None
     for key, child in children(node).items():
         value = view.render(child)
         if value is None:
             continue
         if key == "via":
-            via = str(value)
+            via = Via(str(value), child.origin) if value != "" else None
         elif key != "address" or not address:
             values[key] = _checked(key, value, child.origin)
     name, environment = view.host["name"], view.host["environment"]
@@ -78,35 +86,47 @@ def _wrong(key: str, expected: str, origin: Origin) -> Wrong:
 
 
 def bastions(
-    targets: Mapping[str, tuple[Target, str]], origins: Mapping[str, Origin], problems: dict[str, Problem]
+    targets: Mapping[str, tuple[Target, Via | None]], known: Collection[str], problems: dict[str, Problem]
 ) -> dict[str, Target]:
-    """Every Target with its bastion in it. `problems` is filled by host; such a host has no Target."""
+    """Every Target with its bastion in it. `problems` is filled by host; such a host has no Target.
+
+    known: all hosts of the environment; one without a Target has a problem of its own, which is said already.
+    """
     done: dict[str, Target] = {}
 
     def reach(name: str, way: tuple[str, ...]) -> Target | None:
-        if name in done or name in problems:
+        if name in done or name in problems or name not in targets:
             return done.get(name)
         own, via = targets[name]
-        wrong: Problem | None = None
-        if via in (*way, name):
-            names = " → ".join([*way[way.index(via) if via in way else len(way) :], name, via])
-            wrong = Problem(origins[name], f"the bastions go round in a circle: {names}", "a host reached directly")
-        elif via and via not in targets:
-            expected = "a host of the same environment"
-            wrong = Problem(origins[name], f"there is no host `{via}` to go through", expected, near(via, targets))
-        elif len(way) > 8:
-            wrong = Problem(origins[name], "more than eight bastions in a row")
-        elif via:
-            bastion = reach(via, (*way, name))
+        if via is not None:
+            wrong = _no_way(via, (*way, name), known)
+            if wrong is not None:
+                problems[name] = wrong
+                return None
+            bastion = reach(via.name, (*way, name))
             if bastion is None:
                 return None
             own = replace(own, via=bastion)
-        if wrong is not None:
-            problems[name] = wrong
-            return None
         done[name] = own
         return own
 
     for name in sorted(targets):
         reach(name, ())
     return done
+
+
+def _no_way(via: Via, way: tuple[str, ...], known: Collection[str]) -> Problem | None:
+    """Why the last host of the way cannot go on through its bastion. Told where `via` stands."""
+    name = via.name
+    if name in way:
+        names = " → ".join([*way[way.index(name) :], name])
+        # Said for all hosts, it is said for the bastion as well: there it is taken out again.
+        shared = via.origin.file.endswith("/environment.yaml")
+        hint = f"give `{name}` in hosts.yaml `connection: {{via: !remove}}`" if shared else ""
+        return Problem(via.origin, f"the bastions go round in a circle: {names}", "a host reached directly", hint)
+    if name not in known:
+        expected = "a host of the same environment"
+        return Problem(via.origin, f"there is no host `{name}` to go through", expected, near(name, known))
+    if len(way) > 9:
+        return Problem(via.origin, "more than eight bastions in a row")
+    return None

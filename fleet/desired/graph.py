@@ -77,6 +77,15 @@ def _owners(parts: Sequence[Part], problems: list[Problem]) -> dict[str, str]:
                 message = f"`{part.id}` and `{first}` both own {claim.replace(':', ' ', 1)}"
                 expected = "one owner for each thing on a host"
                 problems.append(Problem(part.origin, message, expected, also=(places[first],)))
+    for claim in [one for one in owners if one.startswith("block:")]:
+        # PATH#MARKER is a part of the file that another resource may own as a whole.
+        whole = "path:" + claim.removeprefix("block:").partition("#")[0]
+        if first := owners.get(whole, ""):
+            part_id = owners[claim]
+            message = f"`{part_id}` owns a part of {whole.replace(':', ' ', 1)}, which `{first}` owns as a whole"
+            expected = "one owner for each thing on a host"
+            hint = "take one of the two out: a block is for a file that is not wholly ours"
+            problems.append(Problem(places[part_id], message, expected, hint, also=(places[first],)))
     return owners
 
 

@@ -12,6 +12,8 @@ from dataclasses import replace
 from fleet.errors import Problem
 from fleet.model.value import Node
 
+REMOVES_NOTHING = "`!remove` removes nothing: no weaker layer says this"
+
 
 def stamp(node: Node, layer: str) -> Node:
     """The same value, each part knowing which layer said it. An equal stamp costs nothing."""
@@ -142,7 +144,7 @@ def _unlike(weak: Node, strong: Node) -> Problem:
 def _nothing_to_remove(node: Node) -> Problem:
     return Problem(
         node.key or node.origin,
-        "`!remove` removes nothing: no weaker layer says this",
+        REMOVES_NOTHING,
         hint="take the line out, or check how the key is spelt in the layers below",
     )
 

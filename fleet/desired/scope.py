@@ -25,11 +25,12 @@ _HOST = ("name", "address", "labels", "environment", "index")
 
 
 class Wrong(Passing):
-    """A value cannot be worked out. Carries the Problem."""
+    """A value cannot be worked out. Carries the Problem, and whatever else was found in the same look."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, *more: Problem) -> None:
         super().__init__(problem.message)
         self.problem = problem
+        self.problems = (problem, *more)
 
 
 class Memo(Generic[T]):

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from fleet.desired.indentation import advice
 from fleet.errors import Origin, Problem
 from fleet.model.value import Node
 
@@ -36,7 +37,6 @@ _ADVICE = {
     "mapping values are not allowed": "put the value in quotes if the colon belongs to it",
     "did not find expected ',' or": "close the bracket, or put the value in quotes if the bracket belongs to it",
     "unexpected end of stream": "close the quote",
-    "did not find expected key": "keys of one map stand in the same column",
 }
 _SAID: dict[type, str] = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "a map"}
 _WORDS: dict[str, Any] = {"": None, "~": None} | dict.fromkeys(("null", "Null", "NULL"))
@@ -124,7 +124,9 @@ def _not_yaml(file: _File, error: yaml.MarkedYAMLError) -> None:
     if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in what:
         file.note(origin, "a tab is used for indentation", "spaces", "replace the tab with two spaces")
     else:
-        hint = next((hint for words, hint in _ADVICE.items() if words in what), "")
+        opener = file.origin(error.context_mark) if error.context_mark is not None else None
+        hint = advice(file.lines, what, origin, opener)
+        hint = hint or next((hint for words, hint in _ADVICE.items() if words in what), "")
         file.note(origin, f"not YAML: {what}" + (f" ({context})" if context else ""), "", hint)
 
 

@@ -47,6 +47,17 @@ def test_all_mistakes_are_told_at_once(repository: Repository) -> None:
     assert "template" in problems[1]["hint"]
 
 
+def test_a_role_that_reaches_nobody_is_warned_of_and_is_no_mistake(repository: Repository) -> None:
+    repository.write({"dev/roles/idle.yaml": "vars: {}\n"}, "two")
+    done = repository("validate")
+    assert done.code == 0, done.err
+    assert "dev/roles/idle.yaml:1:1: warning: no environment assigns role `idle`" in done.out
+    assert done.out.strip().endswith("; 1 warning")
+    said = repository("validate", "--json").json
+    assert (said["valid"], [(w["file"], w["line"]) for w in said["warnings"]]) == (True, [("dev/roles/idle.yaml", 1)])
+    assert repository("hosts").code == 0
+
+
 def test_show_is_the_full_desired_state_as_yaml(repository: Repository) -> None:
     done = repository("show", "web-1")
     assert done.code == 0
