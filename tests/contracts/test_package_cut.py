@@ -20,8 +20,10 @@ pytestmark = [pytest.mark.skipif(bool(why_not()), reason=why_not()), pytest.mark
 _SLOW = """\
 mkdir -p /srv/slow/DEBIAN && cd /srv/slow/DEBIAN
 printf 'Package: case-slow\\nVersion: 1\\nArchitecture: all\\nMaintainer: x\\nDescription: x\\n' >control
-printf '#!/bin/sh\\ntouch %s.begun; sleep 1; touch %s.done\\n' "$SHARED" "$SHARED" >postinst
-chmod 755 postinst
+# Unpacked in one step of apt's, configured in the next.
+printf '#!/bin/sh\\ntouch %s.begun; sleep 1\\n' "$SHARED" >preinst
+printf '#!/bin/sh\\ntouch %s.done\\n' "$SHARED" >postinst
+chmod 755 preinst postinst
 mkdir /srv/repo && dpkg-deb --root-owner-group -b /srv/slow /srv/repo/case-slow.deb >/dev/null
 cd /srv/repo && { cat /srv/slow/DEBIAN/control
   printf 'Filename: ./case-slow.deb\\nSize: %s\\nSHA256: %s\\n' \\
