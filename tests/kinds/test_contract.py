@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import pytest
@@ -12,36 +14,51 @@ from hypothesis import strategies as st
 
 from fleet.kinds import KINDS
 from fleet.kinds._spec import Spec
-from fleet.model.change import Unreadable
+from fleet.model.change import Observed, Unreadable
 from fleet.model.host import Resource
 from fleet.model.kind import Kind
 from fleet.model.step import Outcome, Status
 from tests.contracts.cases import cases
+from tests.contracts.transcripts import read, userlands
 from tests.kinds.describe import resource
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJA4YAtEp07M6bnBFsyNXNIL3blTBVnTk1yo9djwUMGO"
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
 
-# For each kind one resource that a look must ask the host about.
-SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
-    "authorized_key": ("root/alice", {"key": KEY}),
-    "block": ("/etc/hosts#x", {"content": "x\n"}),
-    "command": ("it", {"argv": ["true"], "creates": "/srv/x"}),
-    "cron": ("job", {"schedule": "@daily", "command": "true"}),
-    "directory": ("/srv/d", {"mode": "0755", "purge": True}),
-    "file": ("/srv/f", {"content": "x\n"}),
-    "group": ("adm", {"gid": 4}),
-    "package": ("nginx", {}),
-    "service": ("nginx", {"enabled": True}),
-    "symlink": ("/srv/l", {"target": "x"}),
-    "sysctl": ("vm.swappiness", {"value": 10}),
-    "user": ("alice", {"shell": "/bin/sh"}),
-}
+# What systemd says of one unit; every other kind has recorded answers of real hosts (tests/cases).
+SERVICE = b"LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\n\nEND\n"
 
 
+@cache
 def sample(kind: str) -> Resource:
-    name, attributes = SAMPLES[kind]
-    return resource(kind, name, **attributes)
+    """One that a look must ask the host about."""
+    if kind == "service":
+        return resource("service", "nginx", enabled=True)
+    there = (r for case in cases() if case.kind == kind for r in case.spec().resources if r.kind == kind)
+    return next(r for r in there if r.desired)
+
+
+@cache
+def answers(kind: str) -> tuple[Sequence[Resource], bytes]:
+    """Resources of a kind and the shortest recorded answer that shows one of them."""
+    if kind == "service":
+        return [sample(kind)], SERVICE
+    found = []
+    for case in cases():
+        if case.kind == kind:
+            resources = [r for r in case.spec().resources if r.kind == kind]
+            for outcome in read(case, userlands(case)[0], "after").values():
+                if any(isinstance(one, dict) for one in _observed(KINDS[kind], resources, outcome.output).values()):
+                    found.append((resources, outcome.output))
+    return min(found, key=lambda one: len(one[1]))
+
+
+def _observed(kind: Kind, resources: Sequence[Resource], output: bytes) -> Mapping[str, Observed]:
+    """As the look takes it: a reader may raise, and then nothing is known."""
+    try:
+        return kind.observe(resources).read(Outcome("look:0", Status.OK, 0, output))
+    except (ValueError, LookupError, TypeError):
+        return {}
 
 
 @every_kind
@@ -82,7 +99,7 @@ def test_the_example_in_the_docstring_is_right(kind: Kind) -> None:
 )
 @settings(max_examples=40)
 def test_a_name_with_a_control_character_is_refused(kind: Kind, before: str, bad: str, after: str) -> None:
-    name, _ = SAMPLES[kind.name]
+    name = sample(kind.name).name
     for wrong in (before + bad + after, name + bad + after, f"{name}{bad}"):
         with pytest.raises(ValueError, match=r"."):
             kind.check(wrong)
@@ -125,44 +142,15 @@ def test_garbage_is_never_an_observation_of_absence(kind: Kind, output: bytes) -
     """A reader raises what the look knows how to take, or says unreadable, or what stood there; *absent* needs a whole
     answer, which garbage is not."""
     one = sample(kind.name)
-    try:
-        found = kind.observe([one]).read(Outcome("look:0", Status.OK, 0, output))
-    except (ValueError, LookupError, TypeError):
-        return
-    assert found.get(one.id, Unreadable("not mentioned")) is not None, "taken for absent"
-
-
-# A whole answer for the sample of each kind, as a host gives it.
-HEX = "0" * 64
-WHOLE: dict[str, bytes] = {
-    "authorized_key": f"user\troot\t/root\nkey\troot\t{KEY.split()[1]}\t{KEY} alice\nEND\n".encode(),
-    "block": b"81a4 644 0 0 5 root root 1|/etc/hosts\nSUMS\n" + HEX.encode() + b"  /etc/hosts\n\nBODIES\n"
-    b"C /etc/hosts\nIyBCRUdJTiBmbGVldDogeAp4CiMgRU5EIGZsZWV0OiB4Cg==\nEND\n",
-    "command": b"0 creates yes\n",
-    "cron": b"81a4 644 0 0 5 root root 1|/etc/cron.d/job\nSUMS\n"
-    + HEX.encode()
-    + b"  /etc/cron.d/job\n\nBODIES\nEND\n",
-    "directory": b"41ed 755 0 0 5 root root 1|/srv/d\nSUMS\n\nBODIES\nD /srv/d\neAA=\nEND\n",
-    "file": b"81a4 644 0 0 5 root root 1|/srv/f\nSUMS\n" + HEX.encode() + b"  /srv/f\n\nBODIES\nC /srv/f\neAA=\nEND\n",
-    "group": b"GROUPS\nroot:x:0:\nadm:x:4:syslog\nEND\n",
-    "package": b"ii |nginx|amd64|1.0\nEND\n",
-    "service": b"LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\n\nEND\n",
-    "symlink": b"a1ff 777 0 0 1 root root 1|/srv/l\nL /srv/l\neA==\nSUMS\n\nBODIES\nEND\n",
-    "sysctl": b"live vm.swappiness 10 \nkept vm.swappiness vm.swappiness = 10\nEND\n",
-    "user": b"alice:x:1000:1000::/home/alice:/bin/sh\nGROUPS\nroot:x:0:\nEND\n",
-}
+    assert _observed(kind, [one], output).get(one.id, Unreadable("not mentioned")) is not None, "taken for absent"
 
 
 @every_kind
 def test_a_whole_answer_is_read_and_a_cut_one_is_never_absence(kind: Kind) -> None:
     """Cut after every byte: the connection, the output limit or a full pipe may do that anywhere."""
-    one = sample(kind.name)
-    read = kind.observe([one]).read
-    whole = read(Outcome("look:0", Status.OK, 0, WHOLE[kind.name]))[one.id]
-    assert isinstance(whole, dict), whole
-    for end in range(len(WHOLE[kind.name])):
-        try:
-            found = read(Outcome("look:0", Status.OK, 0, WHOLE[kind.name][:end]))
-        except (ValueError, LookupError, TypeError):
-            continue
-        assert found.get(one.id, Unreadable("not mentioned")) is not None, WHOLE[kind.name][:end]
+    resources, answer = answers(kind.name)
+    there = [name for name, one in _observed(kind, resources, answer).items() if isinstance(one, dict)]
+    assert there
+    for end in range(len(answer)):
+        found = _observed(kind, resources, answer[:end])
+        assert [name for name in there if found.get(name, Unreadable("")) is None] == [], answer[:end]
