@@ -9,14 +9,18 @@ from functools import lru_cache
 
 from fleet.model.step import Outcome, Script
 
-# Only lines of the asked names leave the host; every group's line does, since a user may be in any.
+# Only lines of the asked names leave the host, and root's, without which nothing was read; every group's line does,
+# since a user may be in any.
 TEXT = r"""
 passwd=; for a do case $a in u:*) passwd="$passwd ${a#u:}" ;; esac; done
 if command -v getent >/dev/null 2>&1; then
-  [ -z "$passwd" ] || getent passwd $passwd
+  getent passwd 0 $passwd
   printf 'GROUPS\n'; getent group
 else
-  while IFS= read -r l; do case " $passwd " in *" ${l%%:*} "*) printf '%s\n' "$l" ;; esac; done </etc/passwd
+  while IFS= read -r l; do
+    case $l in *:*:0:*) printf '%s\n' "$l"; continue ;; esac
+    case " $passwd " in *" ${l%%:*} "*) printf '%s\n' "$l" ;; esac
+  done </etc/passwd
   printf 'GROUPS\n'; while IFS= read -r l; do printf '%s\n' "$l"; done </etc/group
 fi
 printf 'END\n'
@@ -68,16 +72,16 @@ def read(outcome: Outcome) -> Accounts:
 
 @lru_cache(maxsize=1)  # the kinds that share the look read the same bytes one after the other
 def _parsed(output: bytes) -> Accounts:
-    passwd, mark, group = output.decode(errors="surrogateescape").partition("GROUPS\n")
-    if not mark or not group.endswith("END\n"):
-        raise ValueError("the look at accounts was cut short")
+    passwd, mark, group = output.decode(errors="surrogateescape").partition("\nGROUPS\n")
+    if not mark or not group.endswith("\nEND\n"):
+        raise ValueError("the look at accounts was cut short, or shows no account at all")
     users: dict[str, User] = {}
-    for line in passwd.splitlines():
+    for line in passwd.split("\n"):
         words = line.split(":")
         if len(words) == 7:
             users.setdefault(words[0], User(line, int(words[2]), int(words[3]), words[4], words[5], words[6]))
     groups: dict[str, Group] = {}
-    for line in group.splitlines():
+    for line in group.split("\n"):
         words = line.split(":")
         if len(words) == 4:
             groups.setdefault(words[0], Group(line, int(words[2]), tuple(m for m in words[3].split(",") if m)))

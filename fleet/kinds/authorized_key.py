@@ -67,7 +67,11 @@ def state(name: str, spec: AuthorizedKeySpec, content: bytes | None) -> State | 
     return None if spec.ensure == "absent" else {"line": _line(name, spec)}
 
 
-# Each argument is "USER BLOB"; answers with the user's home, then the lines that hold the blob, as "BLOB<TAB>LINE".
+_FILES = ("authorized_keys", "authorized_keys2")
+
+
+# Each argument is "USER BLOB"; answers with the user's home, or that there is nobody of that name, then the lines that
+# hold the blob. sshd reads two files unless it is told otherwise, and takes tabs for spaces.
 _LOOK = """\
 homes() {
   if command -v getent >/dev/null 2>&1; then getent passwd "$@"; else cat /etc/passwd; fi
@@ -78,15 +82,19 @@ for a do case " $users " in *" ${a%% *} "*) ;; *) users="$users ${a%% *}" ;; esa
 all=$nl$(homes $users)$nl
 for a do
   u=${a%% *} blob=${a#* }
-  case $all in *"$nl$u:"*) h=${all#*"$nl$u:"} ;; *) continue ;; esac
+  case $all in *"$nl$u:"*) h=${all#*"$nl$u:"} ;; *) printf 'nobody\\t%s\\n' "$u"; continue ;; esac
   h=${h%%"$nl"*}; h=${h%:*}; h=${h##*:}
   printf 'user\\t%s\\t%s\\n' "$u" "$h"
-  f=$h/.ssh/authorized_keys
-  if [ -e "$f" ] && ! [ -r "$f" ]; then printf 'unreadable\\t%s\\n' "$u"; fi
-  [ -f "$f" ] && [ -r "$f" ] || continue
-  while IFS= read -r l || [ -n "$l" ]; do
-    case $l in *" $blob"|*" $blob "*) printf 'key\\t%s\\t%s\\t%s\\n' "$u" "$blob" "$l" ;; esac
-  done <"$f"
+  for n in authorized_keys authorized_keys2; do
+    f=$h/.ssh/$n
+    if [ -e "$f" ] && ! [ -r "$f" ]; then printf 'unreadable\\t%s\\n' "$u"; fi
+    [ -f "$f" ] && [ -r "$f" ] || continue
+    while IFS= read -r l || [ -n "$l" ]; do
+      case $l in
+        *[" 	"]"$blob"|*[" 	"]"$blob"[" 	"]*) printf '%s\\t%s\\t%s\\t%s\\n' "$n" "$u" "$blob" "$l" ;;
+      esac
+    done <"$f"
+  done
 done
 printf 'END\\n'
 """
@@ -102,61 +110,68 @@ def _user(resource: Resource) -> str:
 
 def observe(resources: Sequence[Resource]) -> Probe:
     def read(outcome: Outcome) -> Mapping[str, Observed]:
-        lines: dict[tuple[str, str], list[str]] = {}
+        lines: dict[tuple[str, str, str], list[str]] = {}
+        known: set[str] = set()
         blind: set[str] = set()
         text = outcome.output.decode(errors="surrogateescape")
         if not f"\n{text}".endswith("\nEND\n"):
             raise ValueError("the look at keys was cut short")
         for line in text.split("\n"):
             match line.split("\t", 3):
-                case ["key", user, blob, whole]:
-                    lines.setdefault((user, blob), []).append(whole)
+                case [file, user, blob, whole] if file in _FILES:
+                    lines.setdefault((file, user, blob), []).append(whole)
+                case ["user", user, _] | ["nobody", user]:
+                    known.add(user)
                 case ["unreadable", user]:
                     blind.add(user)
-        return {r.id: _observed(r, lines, blind) for r in resources}
+        return {r.id: _observed(r, lines, blind) for r in resources if _user(r) in known}
 
     return Probe(Script(_LOOK, tuple(f"{_user(r)} {_blob(r)}" for r in resources)), read)
 
 
-def _observed(resource: Resource, lines: Mapping[tuple[str, str], list[str]], blind: set[str]) -> Observed:
+def _observed(resource: Resource, lines: Mapping[tuple[str, str, str], list[str]], blind: set[str]) -> Observed:
+    """`second`: what stands in the other file, which matters only to a key that must not work."""
     if _user(resource) in blind:
         return Unreadable("the user's authorized_keys cannot be read")
-    found = lines.get((_user(resource), _blob(resource)))
-    return {"line": "\n".join(found)} if found else None
+    one, two = ("\n".join(lines.get((file, _user(resource), _blob(resource)), ())) for file in _FILES)
+    if resource.desired is None and two:
+        return {"line": one, "second": two}
+    return {"line": one} if one else None
 
 
 def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
-    return {change.resource.id: (_edit(change),) for change in changes}
+    return {change.resource.id: _edits(change) for change in changes}
 
 
 # The home comes from the host's own account database. Nothing in a home is trusted: it is its owner's, so links are
 # refused, and the file keeps the owner and a mode that sshd's StrictModes accepts.
 _EDIT = """\
-u=$1 blob=$2 seen=$3 new=$4 nl='
+u=$1 blob=$2 seen=$3 new=$4 f=./$5 nl='
 '
 if command -v getent >/dev/null 2>&1; then e=$(getent passwd "$u"); else e=$(grep "^$u:" /etc/passwd); fi
 [ -n "$e" ] || { echo "there is no user $u on this host"; exit 1; }
 h=${e%:*}; h=${h##*:}; e=${e#*:*:}; uid=${e%%:*}; e=${e#*:}; gid=${e%%:*}
-d=$h/.ssh f=$h/.ssh/authorized_keys
-if [ -L "$h" ] || [ -L "$d" ] || [ -L "$f" ]; then echo "a symbolic link stands in the way to $f"; exit 75; fi
+d=$h/.ssh
+if [ -L "$h" ] || [ -L "$d" ]; then echo "a symbolic link stands in the way to $d"; exit 75; fi
 if ! [ -d "$h" ]; then echo "the home $h of $u is not there"; exit 1; fi
 if ! [ -d "$d" ]; then mkdir -m 700 -- "$d" && chown -h "$uid:$gid" "$d" || exit 1; fi
 # Inside it from here on: a directory that is swapped for a link now changes nothing.
 here=$(cd -P -- "$h" && pwd -P)/.ssh
 cd -P -- "$d" || exit 1
 if [ "$(pwd -P)" != "$here" ]; then echo "$d was replaced while it was looked at"; exit 75; fi
-f=./authorized_keys
+fl_at "$f" || exit
 out= old= sum=
-if [ -f "$f" ]; then
-  sum=$(fl_sha "$f")
+if [ -f "../$n" ]; then
+  fl_pin || exit
+  sum=$(fl_sha "$s")
   while IFS= read -r l || [ -n "$l" ]; do
     case $l in
-      *" $blob"|*" $blob "*) if [ -z "$old" ]; then out=$out$new; old=$l; else old=$old$nl$l; fi ;;
+      *[" 	"]"$blob"|*[" 	"]"$blob"[" 	"]*) if [ -z "$old" ]; then out=$out$new; old=$l; else old=$old$nl$l; fi ;;
       *) out=$out$l$nl ;;
     esac
-  done <"$f"
+  done <"$s"
 fi
-if [ "$old" != "$seen" ]; then echo "the key in $f is no longer as it was seen"; exit 75; fi
+if [ "$old" != "$seen" ]; then echo "the key in $d/$n is no longer as it was seen"; exit 75; fi
 [ -n "$old" ] || out=$out$new
 want=$(printf %s "$out" | { sha256sum 2>/dev/null || shasum -a 256 || openssl dgst -sha256 -r; })
 fl_put "$f" "$sum" "$uid" "$gid" 600 "${want%% *}" text "$out"
@@ -164,11 +179,13 @@ exit $?
 """
 
 
-def _edit(change: Change) -> Script:
-    resource = change.resource
-    seen = change.before["line"] if change.before is not None else ""
-    new = f"{change.after['line']}\n" if change.after is not None else ""
-    return Script(_EDIT, (_user(resource), _blob(resource), seen, new))
+def _edits(change: Change) -> tuple[Script, ...]:
+    resource, before = change.resource, change.before or {}
+    who = (_user(resource), _blob(resource))
+    if change.after is not None:
+        return (Script(_EDIT, (*who, before.get("line", ""), f"{change.after['line']}\n", _FILES[0])),)
+    stands = zip(("line", "second"), _FILES, strict=True)
+    return tuple(Script(_EDIT, (*who, before[key], "", file)) for key, file in stands if before.get(key))
 
 
 KIND = Kind(

@@ -95,9 +95,12 @@ def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
     return {change.resource.id: _steps(change) for change in changes}
 
 
-# The first argument is the user; the rest are useradd's or usermod's own options, each already one word.
+# The first argument is the user, the second "own" where no group is said; the rest are useradd's or usermod's options,
+# each already one word. Where a group of the user's name is there already, useradd wants to be told to take it.
 _ADD = """\
-u=$1; shift
+u=$1 own=$2; shift 2
+there() { if command -v getent; then getent group "$1"; else grep "^$1:" /etc/group; fi >/dev/null 2>&1; }
+if [ -n "$own" ] && there "$u"; then set -- "$@" -g "$u"; fi
 if command -v useradd >/dev/null 2>&1; then useradd "$@" -- "$u"; else
   n=$#; h=
   while [ "$n" -gt 0 ]; do
@@ -138,7 +141,7 @@ def _steps(change: Change) -> tuple[Step, ...]:
     if spec.system:
         words.append("-r")
     words.append("-m" if spec.create_home and not spec.system else "-M")
-    return (still, Script(_ADD, (name, *words)))
+    return (still, Script(_ADD, (name, "" if spec.group else "own", *words)))
 
 
 def _word(value: Any) -> str:
@@ -156,5 +159,5 @@ KIND = Kind(
     witness=lambda resource: ("/etc/passwd", "/etc/group", "/etc/nsswitch.conf"),
     check=_accounts.check_name,
     owns=lambda name, spec: (f"user:{name}",),
-    wants=lambda name, spec: tuple(f"group:{g}" for g in (spec.group, *(spec.groups or ())) if g is not None),
+    wants=lambda name, spec: tuple(f"group:{g}" for g in (spec.group or name, *(spec.groups or ()))),
 )
