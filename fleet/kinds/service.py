@@ -30,7 +30,9 @@ class ServiceSpec(Spec):
     """
 
     running: bool | None = Field(True, description="Whether it runs now; null leaves it alone.")
-    enabled: bool | None = Field(None, description="Whether it starts at boot; left alone unless said.")
+    enabled: bool | None = Field(
+        None, description="Whether it starts at boot; left alone unless said. Units without [Install] are as they are."
+    )
     masked: bool | None = Field(None, description="Whether nothing may start it; left alone unless said.")
 
     @model_validator(mode="after")
@@ -76,18 +78,22 @@ def observe(resources: Sequence[Resource]) -> Probe:
         blocks = text.removesuffix("\nEND\n").strip("\n").split("\n\n")
         shown = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks]
         found = dict(zip(dict.fromkeys(units), shown, strict=True))
-        return {r.id: _observed(found[unit(r.name)]) for r in resources}
+        return {r.id: _observed(r.spec, found[unit(r.name)]) for r in resources}
 
     return Probe(Script(_LOOK, units), read)
 
 
-def _observed(shown: Mapping[str, str]) -> Observed:
-    load = shown.get("LoadState", "")
+# systemctl(1), is-enabled: there is nothing in these that `systemctl enable` or `disable` could change.
+_FIXED = ("static", "indirect", "generated", "transient")
+
+
+def _observed(spec: ServiceSpec, shown: Mapping[str, str]) -> Observed:
+    load, file = shown.get("LoadState", ""), shown.get("UnitFileState", "")
     return {
         # What waits to be started again after it fell over does not run.
         "running": shown.get("ActiveState") in ("active", "reloading", "activating")
         and shown.get("SubState") != "auto-restart",
-        "enabled": shown.get("UnitFileState") in ("enabled", "alias", "static", "indirect", "generated"),
+        "enabled": spec.enabled if file in _FIXED else file in ("enabled", "alias"),
         "masked": load == "masked",
         # An edited unit file that systemd has not read yet.
         "stale": shown.get("NeedDaemonReload") == "yes",

@@ -37,12 +37,23 @@ def observed(text: str, *names: str) -> list[Any]:
         (block(active="deactivating", sub="stop-sigterm"), False, True, False, True),
         (block("masked", "inactive", "dead", "masked"), False, False, True, True),
         (block("not-found", "inactive", "dead", ""), False, False, False, False),
-        (block(file="static"), True, True, False, True),
+        (block(file="alias"), True, True, False, True),
+        (block(file="enabled-runtime"), True, False, False, True),
+        (block(file="linked"), True, False, False, True),
     ],
 )
 def test_a_block_is_a_state(said: str, running: bool, enabled: bool, masked: bool, exists: bool) -> None:
     (found,) = observed(f"{said}\nEND\n", "nginx")
     assert found == {"running": running, "enabled": enabled, "masked": masked, "stale": False, "found": exists}
+
+
+@pytest.mark.parametrize("file", ["static", "indirect", "generated", "transient"])
+@pytest.mark.parametrize("wanted", [True, False, None])
+def test_where_nothing_can_be_enabled_nothing_is_tried(file: str, wanted: bool | None) -> None:
+    """systemctl(1): enable and disable change nothing there, so it would differ for ever."""
+    one = resource("service", "nginx", enabled=wanted)
+    found = KIND.observe([one]).read(Outcome("look:0", Status.OK, 0, f"{block(file=file)}\nEND\n".encode()))[one.id]
+    assert isinstance(found, dict) and found["enabled"] is wanted
 
 
 def test_blocks_come_in_the_order_of_the_units() -> None:
