@@ -6,7 +6,6 @@ import asyncio
 import random
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ from fleet.controller.sessions import Sessions
 from fleet.converge.facts import gather
 from fleet.converge.witness import Memory
 from fleet.desired.cache import NodeCache
+from fleet.desired.check import nearest
 from fleet.desired.compile import Compiler, Fleet
 from fleet.desired.load import Loaded, load
 from fleet.desired.source import open_revision, open_working_tree
@@ -195,9 +195,12 @@ def _nothing_selected(hosts: Sequence[HostSpec], selection: Selection) -> str:
     for pattern in selection.hosts:
         if not any(fnmatchcase(name, pattern) for name in names):
             return f"no host matches {pattern!r}{_near(pattern, names)}; `fleet hosts` lists them"
+    if selection.hosts and selection.environments:
+        found = [h for h in hosts if any(fnmatchcase(n, p) for p in selection.hosts for n in (h.name, h.label))]
+        return f"{found[0].name} is in {found[0].environment}, not in {', '.join(selection.environments)}"
     return "no host is all that at once; `fleet hosts` lists them with their roles and labels"
 
 
 def _near(word: str, known: Iterable[str]) -> str:
-    close = get_close_matches(word, sorted(known), 1)
+    close = nearest(word, sorted(known), 1)
     return f"; did you mean {close[0]!r}?" if close else ""

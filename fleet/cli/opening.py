@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fleet.cli.answer import show
 from fleet.cli.printable import one_line
 from fleet.errors import UsageError
 
@@ -61,7 +62,20 @@ def open_app(invocation: Invocation) -> App:
 def open_fleet(invocation: Invocation) -> tuple[App, Fleet]:
     """The App and what the chosen revision says. Raises ConfigError with all problems."""
     app = open_app(invocation)
-    return app, app.compile(invocation.revision, invocation.working_tree)
+    fleet = app.compile(invocation.revision, invocation.working_tree)
+    if not invocation.json and not invocation.working_tree and invocation.revision == "HEAD":
+        _warn_of_uncommitted(app.settings.repository, invocation.color)
+    return app, fleet
+
+
+def _warn_of_uncommitted(repository: Path, color: bool | None) -> None:
+    """Editing and then wondering why nothing changes is everybody's first mistake."""
+    from fleet.desired.source import uncommitted
+
+    if changed := uncommitted(repository):
+        files = "1 file" if changed == 1 else f"{changed:,} files"
+        said = f"{files} below environments/ changed since the last commit and not read; --working-tree reads them"
+        show(click.style(f"note: {said}", fg="yellow"), error=True, color=color)
 
 
 def open_tree(app: App, invocation: Invocation) -> Tree:
@@ -98,9 +112,9 @@ def find_host(fleet: Fleet, name: str, environment: str = "") -> HostSpec:
 
 def near(word: str, known: Iterable[str]) -> str:
     """ "; did you mean x or y?", or nothing."""
-    from difflib import get_close_matches
+    from fleet.desired.check import nearest
 
-    close = get_close_matches(word, sorted(known), 3)
+    close = nearest(word, sorted(known))
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
 

@@ -13,6 +13,7 @@ from fleet.cli.answer import show
 from fleet.cli.printable import one_line
 from fleet.cli.render_plan import COLORS
 from fleet.cli.tally import BAD, Tally
+from fleet.errors import TransportError
 from fleet.model.change import PassResult
 
 FRAMES_PER_SECOND = 8
@@ -109,7 +110,9 @@ def status_line(tally: Tally, doing: str) -> str:
 
 def finished(result: PassResult) -> str:
     """One line for a host that did not go well."""
-    why = str(result.error) if result.error is not None else ""
+    # The next step is told once, at the end, for all hosts that want it.
+    error = result.error
+    why = f"{error.failure}" if isinstance(error, TransportError) else str(error or "")
     if not why:
         bad = [f"{one} {o.status}" for one, o in result.outcomes.items() if o.status != "ok"]
         bad += [f"{one} could not be observed" for one in (result.plan.unreadable if result.plan else ())]

@@ -146,15 +146,23 @@ def closing(results: Sequence[PassResult], applied: bool, again: str, not_begun:
     parts = [click.style(f"{counts[v]:,} {v}", fg=COLORS[v]) for v in COLORS if v in counts]
     if not_begun:
         parts.append(click.style(f"{not_begun:,} not begun or not finished", fg="magenta"))
+    # What a key, a login or sudo refuses waits for a person; that is told with the hosts themselves.
+    waiting = any(not isinstance(r.error, TransportError) or r.error.failure.retryable for r in results if _lost(r))
     total = f"{count(len(results) + not_begun, 'host')}: {', '.join(parts)}"
     total += f"; {count(changes, 'change')}" if changes else ""
-    return "\n".join([total, *(click.style("next: ", bold=True) + step for step in _next(counts, applied, again))])
+    return "\n".join(
+        [total, *(click.style("next: ", bold=True) + step for step in _next(counts, waiting, applied, again))]
+    )
 
 
-def _next(counts: dict[Verdict, int], applied: bool, again: str) -> Iterator[str]:
+def _lost(result: PassResult) -> bool:
+    return result.verdict in (Verdict.UNREACHABLE, Verdict.UNKNOWN)
+
+
+def _next(counts: dict[Verdict, int], waiting: bool, applied: bool, again: str) -> Iterator[str]:
     if Verdict.PENDING in counts:
         yield f"run `fleet apply{again}` to make these changes"
-    if counts.keys() & {Verdict.UNREACHABLE, Verdict.UNKNOWN}:
+    if waiting:
         yield f"run `fleet {'apply' if applied else 'plan'}{again}` again once they can be reached"
     if Verdict.CONFLICT in counts:
         yield f"run `fleet plan{again}` to see the hosts as they are now"

@@ -22,12 +22,17 @@ Note = Callable[[Problem], None]
 
 def near(word: str, known: Iterable[str]) -> str:
     """A hint for a word nobody knows: what it nearly is. Other zeros before a number are nearer than a letter."""
+    close = nearest(word, known, 1)
+    return f"did you mean `{close[0]}`?" if close else ""
+
+
+def nearest(word: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """The words it nearly is, the nearest first."""
     if len(word) > 100:
-        return ""
+        return []
     words, plain = list(known), unpadded(word)
     close = [one for one in words if one != word and unpadded(one) == plain] if any(map(str.isdigit, word)) else []
-    close = close or difflib.get_close_matches(word, words, 1)
-    return f"did you mean `{close[0]}`?" if close else ""
+    return close[:most] or difflib.get_close_matches(word, words, most)
 
 
 def unpadded(word: str) -> str:

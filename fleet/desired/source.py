@@ -120,6 +120,12 @@ def open_working_tree(repository: Path, limits: Limits | None = None) -> Tree:
     return Tree("working-tree", label, entries, problems, _kept(contents), repository, prefix, uncommitted=True)
 
 
+def uncommitted(repository: Path) -> int:
+    """How many files below environments/ differ from the last commit, new ones included."""
+    words = ("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--", ROOT)
+    return git.run(repository, *words).count(b"\0")
+
+
 def _prefix(repository: Path) -> str:
     if not repository.is_dir():
         raise UsageError(f"{repository} is not a directory")

@@ -106,7 +106,7 @@ def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
 _EDIT = """\
 p=$1 begin=$2 end=$3 seen=$4 new=$5 create=$6 nl='
 '
-if ! [ -e "$p" ] && [ -z "$create" ]; then echo "$p is absent: name it as a file, or say create: true"; exit 1; fi
+if ! [ -e "$p" ] && [ -z "$create" ]; then echo "$p is absent: say create: true, or let a package bring it"; exit 1; fi
 out= old= in= found= sum=
 fl_at "$p" || exit
 if [ -f "../$n" ]; then

@@ -16,7 +16,7 @@ from fleet.model.step import Outcome, Script, Step
 from fleet.model.value import State
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+](:[a-z0-9]+)?\Z")
-_VERSION = re.compile(r"[A-Za-z0-9.+:~-]+\Z")
+_VERSION = re.compile(r"[A-Za-z0-9.+:~-]*[A-Za-z0-9.+~]\Z")  # apt takes a dash at the end for a removal
 
 
 class PackageSpec(Spec):
@@ -81,20 +81,24 @@ def observe(resources: Sequence[Resource]) -> Probe:
             return {r.id: none for r in resources}
         if not text.endswith("END\n"):
             raise ValueError("the look at packages was cut short")
-        found: dict[str, str] = {}
+        found: dict[tuple[str, str], State] = {}
         for line in text.splitlines():
             words = line.split("|")
-            if len(words) == 4 and words[0] in ("install ok installed", "hold ok installed"):
-                found[words[1]] = found[f"{words[1]}:{words[2]}"] = words[3]
-        if "dpkg" not in found:
+            if len(words) == 4 and not words[0].endswith((" not-installed", " config-files")):
+                whole = words[0] in ("install ok installed", "hold ok installed")
+                found[words[1], words[2]] = {"installed": whole, "version": words[3]}
+        native = next((arch for name, arch in found if name == "dpkg"), "")
+        if not native:
             raise ValueError("dpkg's database does not know dpkg itself: it is damaged; see dpkg(1), /var/backups")
-        return {r.id: _observed(found.get(r.name)) for r in resources}
+        return {r.id: _observed(r.name, found, native) for r in resources}
 
     return Probe(Script(_LOOK, tuple(r.name.partition(":")[0] for r in resources)), read)
 
 
-def _observed(version: str | None) -> Observed:
-    return None if version is None else {"installed": True, "version": version}
+def _observed(name: str, found: Mapping[tuple[str, str], State], native: str) -> Observed:
+    """Without an architecture it is the host's own that is meant. What is there half is neither right nor absent."""
+    plain, _, arch = name.partition(":")
+    return next((found[plain, one] for one in ([arch] if arch else [native, "all"]) if (plain, one) in found), None)
 
 
 # The lists are fetched when apt does not know what is asked for, or they are older than a day. What apt would remove is

@@ -15,6 +15,7 @@ import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from fleet.errors import SandboxError
@@ -49,7 +50,11 @@ class Sandbox:
         found = [h for h in hosts if name in (h.name, h.label)]
         if len(found) != 1:
             known = ", ".join(h.label for h in hosts[:10]) or "none; start some: fleet sandbox up"
-            raise SandboxError(f"{'no' if not found else 'more than one'} throw-away host {name!r}; there are: {known}")
+            more = f" and {len(hosts) - 10} more" if len(hosts) > 10 else ""
+            near = get_close_matches(name, [word for h in hosts for word in (h.name, h.label)], 1)
+            meant = f" (did you mean {near[0]}?)" if near and not found else ""
+            what = "no" if not found else "more than one"
+            raise SandboxError(f"{what} throw-away host {name!r}{meant}; there are: {known}{more}")
         return found[0]
 
     def up(self, wanted: Sequence[HostRequest], flavour: str = "plain") -> tuple[SandboxHost, ...]:

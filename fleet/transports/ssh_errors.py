@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import asyncssh
@@ -29,6 +30,14 @@ def _enroll(target: Target) -> str:
     return f"compare the key with the one on the host's console and pin it: {command}"
 
 
+def _offered(target: Target) -> str:
+    if target.key_file:
+        return f"it was offered the key {target.key_file}"
+    if target.agent and os.environ.get("SSH_AUTH_SOCK"):
+        return "it was offered the keys of the SSH agent"
+    return "it was offered the default keys below ~/.ssh"
+
+
 def classify(error: BaseException, target: Target) -> TransportError:
     """What went wrong on the way to `target`, as a TransportError. Order matters: asyncssh's errors are a tree."""
     where = f"{target.user}@{target.address}:{target.port}"
@@ -41,7 +50,7 @@ def classify(error: BaseException, target: Target) -> TransportError:
         )
         return TransportError(Failure.HOST_KEY, message, _enroll(target) + " --replace")
     if isinstance(error, asyncssh.PermissionDenied):
-        hint = "check `connection:` user and key_file, and the host's authorized_keys"
+        hint = f"{_offered(target)}; is it in that user's authorized_keys? name another with key_file or FLEET_KEY_FILE"
         return TransportError(Failure.AUTH, f"{where} refused the login: {text}", hint)
     if isinstance(error, asyncssh.ChannelOpenError):
         return TransportError(

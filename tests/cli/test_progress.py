@@ -72,7 +72,7 @@ def test_a_host_that_did_not_go_well_is_one_line_with_its_reason() -> None:
     failed = result("w", Verdict.FAILED, [changed], [Outcome("package:nginx", Status.FAILED, 1)])
     assert finished(failed) == "dev/w failed: package:nginx failed"
     assert finished(result("w", Verdict.FAILED, unreadable={"file:/x": "?"})).endswith("file:/x could not be observed")
-    assert finished(unreachable("w")).startswith("dev/w unreachable: timeout: w: no answer in 10 s")
+    assert finished(unreachable("w")) == "dev/w unreachable: timeout"
 
 
 def test_results_are_heard_as_they_come() -> None:

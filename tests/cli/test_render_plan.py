@@ -174,3 +174,10 @@ def test_the_closing_line_counts_and_says_what_to_do_next() -> None:
         "next: run `fleet apply -e dev` to make these changes",
         "next: run `fleet plan -e dev` again once they can be reached",
     ]
+
+
+@pytest.mark.parametrize("failure", list(Failure))
+def test_trying_again_is_advised_only_where_it_may_help(failure: Failure) -> None:
+    """A refused key or login waits for a person; sshd punishes who repeats it."""
+    said = closing([unreachable("a", failure)], applied=False, again="")
+    assert ("again once they can be reached" in said) is failure.retryable

@@ -47,6 +47,23 @@ def test_all_mistakes_are_told_at_once(repository: Repository) -> None:
     assert "template" in problems[1]["hint"]
 
 
+def test_what_is_edited_but_not_committed_is_said_to_be_unread(repository: Repository) -> None:
+    assert "note:" not in repository("validate").err
+    repository.write({"base/roles/new.yaml": "vars: {}\n", ROLE: "vars: {}\n"})
+    said = "note: 2 files below environments/ changed since the last commit and not read; --working-tree reads them\n"
+    assert repository("validate").err == said
+    assert repository("validate", "--working-tree").err == repository("validate", "--json").err == ""
+    assert repository("validate", "-r", "HEAD~0").err == ""
+
+
+def test_a_host_of_another_environment_is_said_to_be_there(repository: Repository) -> None:
+    repository.write(
+        {"production/environment.yaml": "vars: {}\n", "production/hosts.yaml": "hosts: {p-1: {}}\n"}, "two"
+    )
+    done = repository("plan", "-e", "production", "--host", "web-1")
+    assert (done.code, "web-1 is in dev, not in production" in done.err) == (1, True), done.err
+
+
 def test_a_role_that_reaches_nobody_is_warned_of_and_is_no_mistake(repository: Repository) -> None:
     repository.write({"dev/roles/idle.yaml": "vars: {}\n"}, "two")
     done = repository("validate")

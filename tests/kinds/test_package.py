@@ -31,15 +31,27 @@ def observed(said: str, *names: str) -> dict[str, Any]:
 
 
 def test_only_what_is_wholly_installed_counts() -> None:
-    """Half-configured, removed and unknown packages are absent; one that is held is there."""
+    """Removed and unknown packages are absent, one that is held is there; one that is half there is neither."""
     found = observed(SAID, "adduser", "apache2", "linux-image-amd64", "nginx", "telnet", "nosuch")
-    assert {name for name, one in found.items() if one} == {"adduser", "linux-image-amd64"}
+    assert {name for name, one in found.items() if one and one["installed"]} == {"adduser", "linux-image-amd64"}
+    assert {name for name, one in found.items() if one is None} == {"apache2", "telnet", "nosuch"}
     assert found["adduser"] == {"installed": True, "version": "3.134"}
 
 
 def test_an_architecture_can_be_named() -> None:
-    found = observed(SAID, "libc6:amd64", "libc6:i386", "adduser:armhf")
-    assert [one and one["version"] for one in found.values()] == ["2.36-9+deb12u10", "2.36-9+deb12u9", None]
+    """Without one it is the host's own."""
+    found = observed(SAID, "libc6:amd64", "libc6:i386", "adduser:armhf", "libc6")
+    assert [one and one["version"] for one in found.values()] == [
+        "2.36-9+deb12u10",
+        "2.36-9+deb12u9",
+        None,
+        "2.36-9+deb12u10",
+    ]
+
+
+def test_a_version_that_apt_would_take_for_a_removal_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a version"):
+        resource("package", "nginx", version="1.0-")
 
 
 def test_without_dpkg_nothing_is_absent() -> None:

@@ -178,7 +178,7 @@ def test_what_cannot_be_is_said_before_anything_starts(
 
 def test_an_unknown_host_names_those_that_there_are(sandbox: Sandbox) -> None:
     sandbox.up(THREE[:1])
-    with pytest.raises(SandboxError, match="no throw-away host 'db-1'; there are: dev/web-1"):
+    with pytest.raises(SandboxError, match=r"no throw-away host 'db-1' \(did you mean web-1\?\); there are: dev/web-1"):
         sandbox.find("db-1")
 
 
