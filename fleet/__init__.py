@@ -1,3 +1,3 @@
-"""fleet: GitOps for ordinary servers and for devices behind HTTP APIs."""
+"""fleet: GitOps for ordinary servers, over SSH and without an agent."""
 
 __version__ = "0.1.0"

@@ -197,7 +197,8 @@ def _nothing_selected(hosts: Sequence[HostSpec], selection: Selection) -> str:
             return f"no host matches {pattern!r}{_near(pattern, names)}; `fleet hosts` lists them"
     if selection.hosts and selection.environments:
         found = [h for h in hosts if any(fnmatchcase(n, p) for p in selection.hosts for n in (h.name, h.label))]
-        return f"{found[0].name} is in {found[0].environment}, not in {', '.join(selection.environments)}"
+        if not any(h.environment in selection.environments for h in found):
+            return f"{found[0].name} is in {found[0].environment}, not in {', '.join(selection.environments)}"
     return "no host is all that at once; `fleet hosts` lists them with their roles and labels"
 
 

@@ -189,3 +189,21 @@ def test_enrolling_pins_what_hosts_show_and_never_a_changed_key_unasked(fleet_of
     replaced = fleet_of("hosts", "enroll", "--working-tree", "--yes", "--replace")
     assert replaced.code == 0, replaced
     assert set(known.read_text().splitlines()) == lines
+
+
+@pytest.mark.parametrize(("said", "code"), [("n", 2), ("", 2), ("y", 0)])
+def test_enrolling_asks_on_a_terminal_and_only_yes_is_yes(fleet_of: Repository, said: str, code: int) -> None:
+    known = fleet_of.path / "environments/dev/known_hosts"
+    known.unlink()
+    child = pexpect.spawn(
+        sys.executable,
+        ["-m", "fleet.cli.main", "hosts", "enroll", "--working-tree"],
+        env={**os.environ, "FLEET_STATE_DIR": str(fleet_of.path / "state"), "TERM": "xterm"},
+        cwd=str(fleet_of.path),
+        timeout=60,
+    )
+    child.expect_exact("Pin these keys?")
+    child.sendline(said)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert (child.exitstatus, known.exists()) == (code, code == 0), child.before

@@ -121,6 +121,16 @@ def test_diff_says_which_hosts_a_change_touches(repository: Repository) -> None:
     assert "0 hosts would change, 1 stay" in repository("diff", "HEAD..HEAD").out
 
 
+def test_a_diff_that_differs_only_in_the_lines_around_is_said_once(repository: Repository) -> None:
+    role = "resources:\n  file:\n    /etc/x:\n      content: |\n        name {{ host.name }}\n        level WORD\n"
+    repository.write({ROLE: role, "dev/hosts.yaml": "hosts: {'web-[1:3]': {labels: {tier: web}}}\n"}, "two")
+    repository.write({ROLE: role.replace("WORD", "new")}, "three")
+    done = repository("diff", "HEAD~..HEAD")
+    assert done.out.startswith("3 hosts, same change: would change\n  dev: web-[1:3]\n"), done
+    assert done.out.count("+level new") == 1
+    assert len(repository("diff", "HEAD~..HEAD", "--json").json["groups"]) == 3
+
+
 def test_hosts_are_selected_alike_everywhere_and_nothing_is_an_error(repository: Repository) -> None:
     assert [h["host"] for h in repository("hosts", "-e", "dev", "--label", "tier=web", "--json").json["hosts"]] == [
         "web-1"

@@ -8,6 +8,7 @@ One file `tests/cases/KIND/WHAT.yaml`:
     files: {web.conf: "text", raw: !!binary AAEC}    what `template` and `source` name
     before: shell text that makes the host so; after: shell text that exits 0 when all is right
     changes: {"file:/srv/a": [update, content, mode]}   action and attributes, in order; [] when in sync
+    unreadable: {"file:/srv/a": why}      what cannot be observed, and the reason that is given
     verdict: changed                      of the pass that applies (the default), and `says`: words in its output
     given_back: shell text that prints what must be the same before, and after everything was made absent
     gone: shell text that exits 0 after everything was made absent
@@ -25,7 +26,7 @@ import yaml
 
 from fleet.kinds import KINDS
 from fleet.model.host import HostSpec, Target
-from tests.kinds.describe import ENVIRONMENT, compiled
+from tests.describe import ENVIRONMENT, compiled
 
 ROOT = Path(__file__).parents[1] / "cases"
 TARGET = Target("h1", ENVIRONMENT, "local", output_limit=32 * 1024 * 1024)
@@ -59,9 +60,6 @@ class Case:
     @property
     def id(self) -> str:
         return f"{self.kind}/{self.path.stem}"
-
-    def transcript(self, userland: str) -> Path:
-        return self.path.with_suffix(f".{userland}.json")
 
     def spec(self) -> HostSpec:
         """What the host should be, from the real compiler."""

@@ -20,7 +20,7 @@ from fleet.transports.local import LocalTransport
 from tests.contracts.cases import TARGET, Case
 from tests.contracts.rooms import words
 from tests.converge.world import Deaf
-from tests.kinds.describe import ENVIRONMENT
+from tests.describe import ENVIRONMENT
 
 
 @dataclass

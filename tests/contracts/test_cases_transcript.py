@@ -13,7 +13,7 @@ from fleet.model.step import Batch, Command, Guard, Put, Script, Write
 from fleet.transports.shell import script
 from tests.contracts.cases import Case, cases
 from tests.contracts.transcripts import read, userlands
-from tests.kinds.describe import ENVIRONMENT
+from tests.describe import ENVIRONMENT
 
 PLAYED = [(case, userland) for case in cases() for userland in userlands(case)]
 every_case = pytest.mark.parametrize(("case", "userland"), PLAYED, ids=[f"{c.id}-{userland}" for c, userland in PLAYED])

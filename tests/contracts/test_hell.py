@@ -16,8 +16,8 @@ from fleet.model.host import Resource
 from fleet.model.step import Status
 from tests.contracts.play import Host, host
 from tests.contracts.rooms import FLAVOURS, why_not
-from tests.kinds.describe import host as describe
-from tests.kinds.describe import resource
+from tests.describe import host as describe
+from tests.describe import resource
 
 WHY_NOT = why_not()
 pytestmark = [pytest.mark.hosts, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]

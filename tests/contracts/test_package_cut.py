@@ -12,7 +12,7 @@ import pytest
 from tests.contracts.cases import TARGET
 from tests.contracts.play import host
 from tests.contracts.rooms import why_not
-from tests.kinds.describe import compiled
+from tests.describe import compiled
 from tests.transports.shells import until
 
 pytestmark = [pytest.mark.skipif(bool(why_not()), reason=why_not()), pytest.mark.hosts, pytest.mark.anyio]

@@ -20,7 +20,7 @@ from fleet.model.kind import Kind
 from fleet.model.step import Outcome, Status
 from tests.contracts.cases import cases
 from tests.contracts.transcripts import read, userlands
-from tests.kinds.describe import resource
+from tests.describe import resource
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJA4YAtEp07M6bnBFsyNXNIL3blTBVnTk1yo9djwUMGO"
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))

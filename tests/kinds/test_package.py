@@ -9,7 +9,7 @@ import pytest
 from fleet.kinds.package import KIND
 from fleet.model.change import Change, Unreadable
 from fleet.model.step import Outcome, Script, Status
-from tests.kinds.describe import resource
+from tests.describe import resource
 
 # Debian 12: removed packages whose settings are left; two architectures of one package.
 SAID = """\

@@ -12,7 +12,7 @@ import pytest
 from fleet.kinds.service import KIND, unit
 from fleet.model.change import Change, Unreadable
 from fleet.model.step import Outcome, Script, Status
-from tests.kinds.describe import resource
+from tests.describe import resource
 
 
 def block(load: str = "loaded", active: str = "active", sub: str = "running", file: str = "enabled") -> str:

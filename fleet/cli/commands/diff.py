@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,7 @@ def command(invocation: Invocation, revisions: str) -> Answer:
     groups = diff(old, new)
     hosts = sum(len(group.hosts) for group in groups)
     detail = Detail(lines=40 if not invocation.verbose else 1_000_000, old="before")
-    blocks = ["\n".join(lines(group, detail)) for group in groups]
+    blocks = ["\n".join(lines(group, detail)) for group in merged(groups)]
     blocks.append(f"{said_of(old)} → {said_of(new)}: {count(hosts, 'host')} would change, {_same(new, hosts)}")
     document = {
         "from": {"revision": old.revision, "working_tree": old.working_tree},
@@ -57,6 +57,17 @@ def command(invocation: Invocation, revisions: str) -> Answer:
         "groups": [_document(group) for group in groups],
     }
     return Answer("\n\n".join(blocks), document)
+
+
+def merged(groups: Sequence[Group]) -> list[Group]:
+    """Groups whose diffs differ only in the lines around, such as a host's own name, said once; pure."""
+    found: dict[tuple[object, ...], Group] = {}
+    for group in groups:
+        said = (click.unstyle(line)[6:] for line in lines(replace(group, hosts=("",)), Detail(1_000_000, 1_000_000)))
+        key = (group.environment, group.sort, *(line for line in said if not line.startswith((" ", "@@"))))
+        before = found.get(key)
+        found[key] = group if before is None else replace(before, hosts=tuple(sorted((*before.hosts, *group.hosts))))
+    return list(found.values())
 
 
 def lines(group: Group, detail: Detail) -> Iterator[str]:

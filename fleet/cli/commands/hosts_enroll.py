@@ -47,7 +47,7 @@ def command(invocation: Invocation, selection: Selection, yes: bool, replace: bo
 
     app, fleet = open_fleet(invocation)
     hosts = [host for host in app.select(fleet, selection) if host.target.type == "ssh"]
-    scanned, failed = run_async(_scan(hosts))
+    scanned, failed = run_async(_scan(hosts, str(app.settings.key_file or "")))
     files = app.settings.repository / "environments"
     found = {env: compare(_read(files / env / "known_hosts"), keys) for env, keys in scanned.items()}
     show(summary(found, failed), error=invocation.json, color=invocation.color)
@@ -66,7 +66,7 @@ def command(invocation: Invocation, selection: Selection, yes: bool, replace: bo
     return Answer("\n".join(told), _document(found, failed, written), code)
 
 
-async def _scan(hosts: Sequence[HostSpec]) -> tuple[dict[str, list[HostKey]], Failed]:
+async def _scan(hosts: Sequence[HostSpec], key_file: str) -> tuple[dict[str, list[HostKey]], Failed]:
     """Environment → keys; and the hosts that did not answer."""
     import asyncio
 
@@ -79,7 +79,7 @@ async def _scan(hosts: Sequence[HostSpec]) -> tuple[dict[str, list[HostKey]], Fa
     async def one(host: HostSpec) -> None:
         async with limit:
             try:
-                lines = await scan_host_keys(host.target)
+                lines = await scan_host_keys(host.target, key_file)
             except TransportError as error:
                 failed.append((host, error))
                 return
