@@ -1,4 +1,4 @@
-"""One look at users and groups for both kinds: getent where it is, /etc/passwd and /etc/group where it is not."""
+"""One look at users and groups for both kinds: the two files where there is nothing else, else getent."""
 
 from __future__ import annotations
 
@@ -10,20 +10,27 @@ from functools import lru_cache
 from fleet.model.step import Outcome, Script
 
 # Only lines of the asked names leave the host, and root's, without which nothing was read; every group's line does,
-# since a user may be in any.
+# since a user may be in any. Where accounts come from files alone, one awk reads them in half the time of two getents.
 TEXT = r"""
 passwd=; for a do case $a in u:*) passwd="$passwd ${a#u:}" ;; esac; done
+files=; command -v awk >/dev/null 2>&1 && files=1
 if command -v getent >/dev/null 2>&1; then
+  [ -r /etc/nsswitch.conf ] || files=
+  [ -z "$files" ] || while read -r database sources; do
+    case $database in passwd:|group:) ;; *) continue ;; esac
+    for a in $sources; do case $a in files|systemd) ;; *) files= ;; esac; done
+  done </etc/nsswitch.conf
+fi
+if [ -n "$files" ]; then
+  awk -F: 'BEGIN { for (n = 3; n < ARGC; n++) { want[ARGV[n]] = 1; ARGV[n] = "" } }
+    FILENAME == ARGV[1] { if ($1 in want || $3 == "0") print; next }
+    !groups { groups = 1; print "GROUPS" }
+    { print }' /etc/passwd /etc/group $passwd && printf 'END\n'
+else
   getent passwd 0 $passwd
   printf 'GROUPS\n'; getent group
-else
-  while IFS= read -r l; do
-    case $l in *:*:0:*) printf '%s\n' "$l"; continue ;; esac
-    case " $passwd " in *" ${l%%:*} "*) printf '%s\n' "$l" ;; esac
-  done </etc/passwd
-  printf 'GROUPS\n'; while IFS= read -r l; do printf '%s\n' "$l"; done </etc/group
+  printf 'END\n'
 fi
-printf 'END\n'
 """
 
 _NAME = re.compile(r"[a-z_][a-z0-9_-]{0,30}\$?\Z")

@@ -18,17 +18,20 @@ from fleet.model.step import Outcome, Script
 
 CONTENT_LIMIT = 65536
 
+# What is said is collected and printed at once: every write is a packet.
 TEXT = r"""
+nl='
+'
 command -v stat >/dev/null 2>&1 || printf 'NOSTAT\n'
 paths_stat() {
   for a do a=${a#* }; set -- "$@" "${a#* }"; shift; done
-  QUOTING_STYLE=literal stat -c '%f %a %u %g %s:%U:%G:%n
-%N' -- "$@" 2>/dev/null
+  stats=$(QUOTING_STYLE=literal stat -c '%f %a %u %g %s:%U:%G:%n
+%N' -- "$@" 2>/dev/null)
+  said="$stats${stats:+$nl}MISSING$nl"
   n=$#
   for p do if ! [ -e "$p" ] && ! [ -L "$p" ]; then set -- "$@" "$p"; fi; done
   shift "$n"
-  printf 'MISSING\n'
-  [ $# = 0 ] || stat -c '' -- "$@" 2>&1
+  [ $# = 0 ] || said="$said$(stat -c '' -- "$@" 2>&1)$nl"
 }
 paths_sum() {
   for a do
@@ -41,30 +44,35 @@ paths_sum() {
   elif command -v shasum >/dev/null 2>&1; then sums=$(shasum -a 256 -- "$@" 2>/dev/null)
   else sums=$(openssl dgst -sha256 -r "$@" 2>/dev/null); fi
 }
+paths_content() {
+  printf '%sC %s\n' "$said" "$1"; said=
+  size=${stats%%":$1$nl"*}; size=${size##*"$nl"}; size=${size%%:*}; size=${size##* }
+  case $size in
+    [0-9]|[0-9][0-9]|[0-9][0-9][0-9]|[0-9][0-9][0-9][0-9]) base64 <"$1" 2>/dev/null ;;
+    *) head -c 65536 <"$1" 2>/dev/null | base64 ;;
+  esac
+}
+paths_entries() {
+  d=$1; shift
+  for e in "$d"/* "$d"/.[!.]* "$d"/..?*; do
+    if [ -e "$e" ] || [ -L "$e" ]; then set -- "$@" "${e#"$d"/}"; fi
+  done
+  printf '%sD %s\n' "$said" "$d"; said=
+  [ $# = 0 ] || printf '%s\0' "$@"
+  printf '\0\n'
+}
 paths_stat "$@"
 paths_sum "$@"
-printf 'SUMS\n%s\nBODIES\n' "$sums"
+said="${said}SUMS$nl$sums${nl}BODIES$nl"
 for a do
   w=${a%% *}; a=${a#* }; d=${a%% *}; p=${a#* }
+  if [ -L "$p" ]; then continue; fi
   case $w in
-    c)
-      if [ -f "$p" ] && ! [ -L "$p" ]; then
-        case $sums in
-          *"$d  $p"*) ;;
-          *) printf 'C %s\n' "$p"; head -c 65536 <"$p" 2>/dev/null | base64 ;;
-        esac
-      fi ;;
-    l)
-      if [ -d "$p" ] && ! [ -L "$p" ]; then
-        printf 'D %s\n' "$p"
-        for e in "$p"/* "$p"/.[!.]* "$p"/..?*; do
-          if [ -e "$e" ] || [ -L "$e" ]; then printf '%s\0' "${e#"$p"/}"; fi
-        done
-        printf '\0\n'
-      fi ;;
+    c) if [ -f "$p" ]; then case $sums in *"$d  $p"*) ;; *) paths_content "$p" ;; esac; fi ;;
+    l) if [ -d "$p" ]; then paths_entries "$p"; fi ;;
   esac
 done
-printf 'END\n'
+printf '%sEND\n' "$said"
 """
 
 

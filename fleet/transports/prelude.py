@@ -1,4 +1,6 @@
-"""The host's half of the script protocol: POSIX sh functions, sent once when a session begins. Constant text, no data.
+"""The host's half of the script protocol: POSIX sh functions, sent once a session. Constant text, no data.
+
+PRELUDE opens a session and is all that a look needs; WRITING comes before the first batch that writes.
 
 Works in dash, bash --posix and BusyBox ash; needs /proc to end processes. Names begin with fl_. `$fl_m` is the
 session's random marker. Kinds may use fl_sha, fl_put and fl_say in steps that write.
@@ -87,7 +89,11 @@ fl_disarm() {
   if [ -n "$fl_w" ]; then kill "$fl_w" 2>/dev/null; wait "$fl_w" 2>/dev/null; fl_w=; fi
 }
 trap fl_disarm EXIT
+"""
+)
 
+# What only a batch that writes needs: sent before the first of them.
+WRITING = r"""
 # fl_limit SECONDS: ends what this subshell started, and what that started, once the time is up. fl_unlimit: in time.
 fl_limit() {
   (
@@ -298,4 +304,3 @@ fl_valid() {
 # fl_stop TASK STATUS CODE STEP: a step failed; the subshell of its task ends here.
 fl_stop() { fl_j "failed $1" 2>/dev/null; fl_frame E "$1" "$2" "$3" "$4"; exit 97; }
 """
-)

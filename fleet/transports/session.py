@@ -16,6 +16,7 @@ from typing import Protocol
 from fleet.errors import Failure, TransportError
 from fleet.model.step import Batch, Outcome, Report
 from fleet.transports.frames import Reader
+from fleet.transports.prelude import WRITING
 from fleet.transports.shell import opening, script, sent
 
 # How long the host has to end a script by itself before this side gives up on it, and how long ending it may take.
@@ -83,6 +84,7 @@ class ShellSession:
         self._listener: Listener | None = None
         self._armed_until = 0.0
         self._round_trips = 0
+        self._can_write = False  # whether the shell knows the functions that writing takes
 
     @property
     def round_trips(self) -> int:
@@ -110,16 +112,17 @@ class ShellSession:
             return listener.reader.outcomes
 
     async def aclose(self) -> None:
+        """Without its connection a shell ends by itself, so one that goes with its connection is not closed as well."""
         channel, self._channel = self._channel, None
-        if channel is not None:
-            await channel.close()
         if self._on_close is not None:
             self._on_close()
+        elif channel is not None:
+            await channel.close()
 
     async def _start(self) -> bytes:
         marker = secrets.token_hex(16)
         self._listener = Listener(Reader(marker, self._limit))
-        self._armed_until = 0.0
+        self._armed_until, self._can_write = 0.0, False
         self._channel = await self._opener(self._listener)
         return opening(marker)
 
@@ -129,6 +132,8 @@ class ShellSession:
         channel, listener = self._channel, self._listener
         assert channel is not None and listener is not None
         text = script(batch, self._arm(batch))
+        if batch.write is not None and not self._can_write:
+            text, self._can_write = WRITING.encode() + text, True
         if hello and batch.write is not None:
             channel.write(sent(hello))
             await self._greeting(listener)

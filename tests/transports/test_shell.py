@@ -11,7 +11,7 @@ import pytest
 
 from fleet.model.step import Batch, Command, Put, Script, Task
 from fleet.transports.local import LocalTransport
-from fleet.transports.prelude import KILL, PRELUDE
+from fleet.transports.prelude import KILL, PRELUDE, WRITING
 from fleet.transports.shell import opening, script, sent
 from tests.transports.shells import SHELLS, TARGET, in_each_shell, look, see, writer
 
@@ -23,7 +23,7 @@ WRITE = Batch(
 
 
 @in_each_shell
-@pytest.mark.parametrize("text", [PRELUDE, KILL, opening("0" * 32).decode(), script(WRITE, 5).decode()])
+@pytest.mark.parametrize("text", [PRELUDE, WRITING, KILL, opening("0" * 32).decode(), script(WRITE, 5).decode()])
 def test_every_shell_can_read_it(shell: str, text: str) -> None:
     done = subprocess.run([*SHELLS[shell], "-n"], input=text.encode(), capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
