@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import asyncssh
 import uvloop
 
 from benchmarks.figure import Figure, median
 from benchmarks.fixture import Fixture, Quiet
-from benchmarks.floor import END, Work, all_run, connect
+from benchmarks.floor import END, Shell, Work, all_run, connect
 from fleet.app import App
 from fleet.converge.look import look, state_task
 from fleet.converge.witness import Memory, witness_task
@@ -31,6 +32,8 @@ from fleet.model.host import HostSpec, Target
 from fleet.model.step import Batch
 from fleet.transports.prelude import PRELUDE
 from fleet.transports.shell import script
+
+Shells = Sequence[tuple[asyncssh.SSHClientConnection, Shell]]
 
 
 def measure(made: Fixture, repeat: int) -> list[Figure]:
@@ -70,39 +73,58 @@ def _process(words: Sequence[str], variables: dict[str, str]) -> tuple[float, st
 
 async def _warm(made: Fixture, repeat: int) -> list[Figure]:
     app, fleet, hosts = made.open()
-    before = resident()
-    await _pass(app, fleet, hosts)
-    memory = (resident() - before) / len(hosts) / 1024
-    shells = await connect(Work(tuple(_target(made, host) for host in hosts), made.settings().handshakes))
-    await all_run(shells, [_ended(_prelude())] * len(hosts))
+    shells: list[tuple[asyncssh.SSHClientConnection, Shell]] = []
+    try:
+        before = resident()
+        await _pass(app, fleet, hosts)
+        memory = (resident() - before) / len(hosts) / 1024
+        shells = await connect(Work(tuple(_target(made, host) for host in hosts), made.settings().handshakes))
+        await all_run(shells, [_ended(_prelude())] * len(hosts))
+        looks = await _looks(app, fleet, hosts, shells, repeat)
+        sweeps = await _sweeps(app, fleet, hosts, shells, repeat)
+    finally:
+        for connection, _ in shells:
+            connection.abort()
+        await app.aclose()
+    return [*looks, *sweeps, Figure("memory of a host", memory, "kB", _MEMORY)]
+
+
+async def _looks(app: App, fleet: Fleet, hosts: Sequence[HostSpec], shells: Shells, repeat: int) -> list[Figure]:
     texts = [_ended(script(_full(host))) for host in hosts]
-    stats = [_ended(_stat(host)) for host in hosts]
-    memories = {(host.environment, host.name): Memory() for host in hosts}
-    look_ours, look_floor, sweep_ours, sweep_floor, cpu = ([] for _ in range(5))
+    ours, floor, cpu = list[float](), list[float](), list[float]()
     gc.collect()
     for _ in range(repeat):
-        look_floor.append(await all_run(shells, texts))
+        floor.append(await all_run(shells, texts))
         app.memories.clear()
         used = time.process_time()
-        look_ours.append(await _pass(app, fleet, hosts))
+        ours.append(await _pass(app, fleet, hosts))
         cpu.append((time.process_time() - used) / len(hosts) * 1000)
-    await asyncio.sleep(1.1)  # so that no witness is as young as the look that remembers it
-    app.memories.update(memories)
-    await _pass(app, fleet, hosts)
-    for _ in range(repeat):
-        sweep_floor.append(await all_run(shells, stats))
-        sweep_ours.append(await _pass(app, fleet, hosts))
-    for connection, _ in shells:
-        connection.abort()
-    await app.aclose()
     return [
-        Figure("full look, warm", median(look_ours), "s", _LOOK, median(look_floor), 1.15),
-        Figure("witness sweep", median(sweep_ours), "s", _SWEEP, median(sweep_floor), 1.3),
+        Figure("full look, warm", median(ours), "s", _LOOK, median(floor), 1.15),
         Figure("CPU of a full look", median(cpu), "ms", "controller's own CPU time per host and pass"),
-        Figure("memory of a host", memory, "kB", "growth by connections, first looks and records, per host"),
     ]
 
 
+async def _sweeps(app: App, fleet: Fleet, hosts: Sequence[HostSpec], shells: Shells, repeat: int) -> list[Figure]:
+    """Of what has witnesses, and of everything: a kernel setting has none, so each sweep reads it."""
+    witnessed = [replace(h, resources=tuple(r for r in h.resources if KINDS[r.kind].witness(r))) for h in hosts]
+    stats = [_ended(_stat(host)) for host in hosts]
+    app.memories.update({(host.environment, host.name): Memory() for host in hosts})
+    await asyncio.sleep(1.1)  # so that no witness is as young as the look that remembers it
+    await _pass(app, fleet, hosts)
+    floor, ours, every = list[float](), list[float](), list[float]()
+    for _ in range(repeat):
+        floor.append(await all_run(shells, stats))
+        ours.append(await _pass(app, fleet, witnessed))
+        every.append(await _pass(app, fleet, hosts))
+    return [
+        Figure("witness sweep", median(ours), "s", _SWEEP, median(floor), 1.3),
+        Figure("sweep of everything", median(every), "s", _EVERY, median(floor)),
+    ]
+
+
+_MEMORY = "growth by connections, first looks and records, per host"
+_EVERY = "the same with the one resource in 20 that no file vouches for (a kernel setting): a process more on each host"
 _LOOK = "one pass over all hosts, connections open, recorded; floor: the same script through plain asyncssh shells"
 _SWEEP = "the same with what is remembered of the last look; floor: one `stat` of the same paths, same shells"
 
