@@ -110,8 +110,10 @@ class Memory:
     ) -> dict[str, Observed]:
         """The observations that still hold. Everything else must be looked at."""
         found: dict[str, Observed] = {}
+        if now is None:
+            return found
         for resource in resources:
             digest, observed, then = self.seen.get(resource.id, ("", None, None))
-            if now is not None and then is not None and digest == resource.digest and holds(resource, kinds, then, now):
+            if then is not None and digest == resource.digest and holds(resource, kinds, then, now):
                 found[resource.id] = observed
         return found
