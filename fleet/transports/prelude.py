@@ -173,10 +173,17 @@ fl_tidy() {
   for fl_i in "$fl_d"/journal/*; do
     [ -f "$fl_i" ] && [ "$fl_i" != "$fl_d/journal/$fl_a" ] || continue
     while IFS= read -r fl_l; do
-      case $fl_l in "temp "*/.fleet.??????) rm -rf -- "${fl_l#temp }" ;; esac
+      case $fl_l in "temp "*/.fleet.??????) ( fl_empty "${fl_l#temp }" ) ;; esac
     done <"$fl_i"
     rm -f -- "$fl_i"
   done
+}
+# fl_empty ROOM: removes a room that was left. Only if it is one still: root's, and of that name, wherever it is now.
+fl_empty() {
+  if [ -f "$1" ] && ! [ -L "$1" ]; then rm -f -- "$1"; return; fi
+  cd -P -- "$1" 2>/dev/null && [ "${PWD##*/}" = "${1##*/}" ] || return
+  set -- "$1" $(stat -c '%u %a' . /proc/self/)
+  case "$2 $3" in "$4 700"|"$4 2700") rm -f -- ./* ./.[!.]*; cd .. && rmdir -- "./${1##*/}" ;; esac
 }
 fl_end() {
   if [ -n "$fl_locked" ]; then
@@ -230,10 +237,17 @@ fl_room() {
   fl_r=$(mktemp -d ./.fleet.XXXXXX) || { fl_say "cannot write in $dir"; return 1; }
   fl_r=${fl_r#./}
   fl_j "temp $dir/$fl_r"
-  trap 'cd / && rm -rf -- "$dir/$fl_r"' EXIT
+  fl_in=
+  trap fl_leave EXIT
   cd -P -- "./$fl_r" && set -- $(stat -c '%u %a' . /proc/self/)  # who owns it, and who this is
-  case "$1 $2" in "$3 700"|"$3 2700") return ;; esac
+  case "$1 $2" in "$3 700"|"$3 2700") fl_in=1; return ;; esac
   fl_say "somebody changes $dir at this moment"; return 75
+}
+
+# Nothing is removed by a path that somebody else may have changed by now.
+fl_leave() {
+  if [ -n "$fl_in" ]; then rm -f -- "./$n" ./.seen ./.seen2; cd ..; fi
+  rmdir -- "./$fl_r" 2>/dev/null
 }
 
 # fl_at PATH: the same, where a regular file stands or nothing. Exit 75: conflict.

@@ -109,3 +109,18 @@ async def test_what_a_cut_attempt_left_goes_with_the_next(shell: str, home: Path
         step = Put(str(home / "f"), b"ours", "")
         assert (await apply(session, step, write=writer(attempt="a2"))).status is Status.OK
     assert names(home) == ["f"]
+
+
+@in_each_shell
+async def test_tidying_up_removes_nothing_that_is_not_ours(shell: str, home: Path) -> None:
+    """What is left in the journal as ours was swapped for a link to a directory of root's, and for one of theirs."""
+    (home.parent / "etc").chmod(0o700)
+    async with session_in(shell) as session:
+        for attempt, swap in (("a1", f"ln -s '{home.parent}/etc' \"$r\""), ("a2", 'mkdir "$r" && : >"$r/x"')):
+            cut = Script(f'fl_room "$1" && trap - EXIT && r=$PWD && rmdir "$r" && {swap}\n', (str(home / "f"),))
+            assert (await apply(session, cut, write=writer(attempt=attempt))).status is Status.OK
+        left = [name for name in names(home) if name.startswith(".fleet.")]
+        assert len(left) == 2
+        step = Put(str(home / "f"), b"ours", "")
+        assert (await apply(session, step, write=writer(attempt="a3"))).status is Status.OK
+    assert untouched(home) and set(names(home)) >= {"f", *left}
