@@ -29,6 +29,8 @@ class AuthorizedKeySpec(Spec):
       deploy/alice@laptop:
         key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ...
         options: [no-agent-forwarding]
+
+    With `ensure: absent` it goes from ~/.ssh/authorized_keys2 as well, which sshd also reads.
     """
 
     key: str = Field(description="Type and base64 of the public key; a comment in it is ignored.")
@@ -72,31 +74,38 @@ _FILES = ("authorized_keys", "authorized_keys2")
 
 # Each argument is "USER BLOB"; answers with the user's home, or that there is nobody of that name, then the lines that
 # hold the blob. sshd reads two files unless it is told otherwise, and takes tabs for spaces.
-_LOOK = """\
+_LOOK = r"""
 homes() {
   if command -v getent >/dev/null 2>&1; then getent passwd "$@"; else cat /etc/passwd; fi
 }
 users= nl='
-'
+' t='	'
+r=$(printf '\r')
 for a do case " $users " in *" ${a%% *} "*) ;; *) users="$users ${a%% *}" ;; esac; done
-all=$nl$(homes $users)$nl
+all=$(homes $users)
+case $? in 0|2) known=END ;; *) known= ;; esac  # 2: some are not known. Anything else, and nobody can tell.
+all=$nl$all$nl
 for a do
   u=${a%% *} blob=${a#* }
-  case $all in *"$nl$u:"*) h=${all#*"$nl$u:"} ;; *) printf 'nobody\\t%s\\n' "$u"; continue ;; esac
+  case $all in *"$nl$u:"*) h=${all#*"$nl$u:"} ;; *) printf 'nobody\t%s\n' "$u"; continue ;; esac
   h=${h%%"$nl"*}; h=${h%:*}; h=${h##*:}
-  printf 'user\\t%s\\t%s\\n' "$u" "$h"
+  printf 'user\t%s\t%s\n' "$u" "$h"
+  for d in "$h" "$h/.ssh"; do
+    if [ -d "$d" ] && ! [ -x "$d" ]; then printf 'unreadable\t%s\n' "$u"; fi
+  done
   for n in authorized_keys authorized_keys2; do
     f=$h/.ssh/$n
-    if [ -e "$f" ] && ! [ -r "$f" ]; then printf 'unreadable\\t%s\\n' "$u"; fi
+    if [ -e "$f" ] && ! [ -r "$f" ]; then printf 'unreadable\t%s\n' "$u"; fi
     [ -f "$f" ] && [ -r "$f" ] || continue
     while IFS= read -r l || [ -n "$l" ]; do
+      case ${l#"${l%%[! $t]*}"} in "#"*) continue ;; esac
       case $l in
-        *[" 	"]"$blob"|*[" 	"]"$blob"[" 	"]*) printf '%s\\t%s\\t%s\\t%s\\n' "$n" "$u" "$blob" "$l" ;;
+        *[" $t"]"$blob"|*[" $t"]"$blob"[" $t$r"]*) printf '%s\t%s\t%s\t%s\n' "$n" "$u" "$blob" "$l" ;;
       esac
     done <"$f"
   done
 done
-printf 'END\\n'
+[ -z "$known" ] || printf 'END\n'
 """
 
 
@@ -147,7 +156,8 @@ def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
 # refused, and the file keeps the owner and a mode that sshd's StrictModes accepts.
 _EDIT = """\
 u=$1 blob=$2 seen=$3 new=$4 f=./$5 nl='
-'
+' t='	'
+r=$(printf '\\r')
 if command -v getent >/dev/null 2>&1; then e=$(getent passwd "$u"); else e=$(grep "^$u:" /etc/passwd); fi
 [ -n "$e" ] || { echo "there is no user $u on this host"; exit 1; }
 h=${e%:*}; h=${h##*:}; e=${e#*:*:}; uid=${e%%:*}; e=${e#*:}; gid=${e%%:*}
@@ -165,8 +175,9 @@ if [ -f "../$n" ]; then
   fl_pin || exit
   sum=$(fl_sha "$s")
   while IFS= read -r l || [ -n "$l" ]; do
+    case ${l#"${l%%[! $t]*}"} in "#"*) out=$out$l$nl; continue ;; esac
     case $l in
-      *[" 	"]"$blob"|*[" 	"]"$blob"[" 	"]*) if [ -z "$old" ]; then out=$out$new; old=$l; else old=$old$nl$l; fi ;;
+      *[" $t"]"$blob"|*[" $t"]"$blob"[" $t$r"]*) if [ -z "$old" ]; then out=$out$new; old=$l; else old=$old$nl$l; fi ;;
       *) out=$out$l$nl ;;
     esac
   done <"$s"
