@@ -23,14 +23,13 @@ _TYPES = re.compile(
 
 
 class AuthorizedKeySpec(Spec):
-    """A public key in a user's ~/.ssh/authorized_keys, named USER/COMMENT.
+    """A public key in a user's ~/.ssh/authorized_keys, named USER/COMMENT. With `ensure: absent` it
+    goes from ~/.ssh/authorized_keys2 as well, which sshd also reads.
 
     authorized_key:
       deploy/alice@laptop:
         key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ...
         options: [no-agent-forwarding]
-
-    With `ensure: absent` it goes from ~/.ssh/authorized_keys2 as well, which sshd also reads.
     """
 
     key: str = Field(description="Type and base64 of the public key; a comment in it is ignored.")
