@@ -17,6 +17,7 @@ from fleet.model.value import State
 
 class CommandSpec(Spec):
     """A command. Say when it is needed: `unless`, `creates`, or `only_on` (after a change of other resources).
+    What it leaves in the background may end with the session it ran in: that wants `setsid` or, better, a service.
 
     command:
       initialise the database:
