@@ -213,7 +213,7 @@ fl_full() {
 fl_enter() {
   [ "$1" != . ] || return 0
   [ -d "$1/" ] || { fl_say "No such file or directory: $1"; return 1; }
-  cd -P -- "$1/" || return 1
+  cd -P -- "${1%/}/" || return 1  # bash would call the root //
   [ "$PWD" != "$1" ] || return 0
   fl_x=$1 fl_y=
   set -- .
