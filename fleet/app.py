@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any, TypeVar
 
 from fleet.controller.run import Parts, Run, run_all
@@ -18,13 +20,16 @@ from fleet.desired.check import nearest
 from fleet.desired.compile import Compiler, Fleet
 from fleet.desired.load import Loaded, load
 from fleet.desired.source import open_revision, open_working_tree
-from fleet.errors import ConfigError, TransportError, UsageError
+from fleet.errors import ConfigError, SecretError, TransportError, UsageError
 from fleet.history import History
 from fleet.kinds import KINDS
+from fleet.masking import Masker
 from fleet.model.change import PassResult
-from fleet.model.host import HostSpec
+from fleet.model.host import HostSpec, SecretSource
 from fleet.model.kind import Kind
 from fleet.model.port import Watcher
+from fleet.secrets.identities import Identities
+from fleet.secrets.vault import Vault
 from fleet.settings import Settings
 from fleet.telemetry import HostTime, Telemetry
 from fleet.transports.limits import Limits
@@ -78,6 +83,7 @@ class App:
     settings: Settings
     kinds: Mapping[str, Kind] = field(default_factory=lambda: KINDS)
     memories: dict[HostKey, Memory] = field(default_factory=dict)
+    masker: Masker = field(default_factory=Masker)
     _compiler: Compiler | None = None
     _loaded: dict[str, Loaded] = field(default_factory=dict)
     _parts: Parts | None = None
@@ -147,13 +153,28 @@ class App:
 
     async def _open(self) -> Parts:
         if self._parts is None:
-            self._history = await History.open(self.settings.history_file)
+            self._history = await History.open(self.settings.history_file, mask=self.masker.value)
             # Jitter needs no secrecy.
             key_file = str(self.settings.key_file or "")
             ssh = SSHTransport(random.random, Limits(self.settings.handshakes, self.settings.scripts), key_file)
             sessions = Sessions({"ssh": ssh, "local": LocalTransport()})
-            self._parts = Parts(self.kinds, sessions, self._history, Telemetry(self.settings.trace))
+            telemetry = Telemetry(self.settings.trace, self.masker.text)
+            vault = Vault(self.identities, self.masker, self._read, telemetry.span)
+            self._parts = Parts(self.kinds, sessions, self._history, telemetry, vault, self.masker)
         return self._parts
+
+    @property
+    def identities(self) -> Identities:
+        given = os.environ.get("CREDENTIALS_DIRECTORY")
+        return Identities(self.settings.age_dir, Path(given) if given else None)
+
+    def _read(self, source: SecretSource) -> bytes:
+        """A SOPS file of the revision that was compiled last."""
+        for loaded in self._loaded.values():
+            entry = loaded.tree.entries.get(source.path)
+            if entry is not None and entry.blob == source.blob:
+                return loaded.tree.read(source.path)
+        raise SecretError("it is not in the revision that was read")
 
     async def _with_facts(self, fleet: Fleet, hosts: Sequence[HostSpec], parts: Parts) -> Sequence[HostSpec]:
         """Hosts whose templates read facts are compiled again with what they say of themselves."""

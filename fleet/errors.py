@@ -5,6 +5,7 @@
     ├── UsageError         the command line is wrong: nothing selected, no such host                  (exit 1)
     ├── TransportError     a host could not be reached or talked to; carries a `Failure`, "again?"    (exit 4)
     ├── IdentityError      the host belongs to another environment                                    (exit 5)
+    ├── SecretError        a secret cannot be decrypted: no key, a damaged file, no sops               (exit 1)
     ├── HistoryError       the record could not be written or read                                    (exit 1)
     └── SandboxError       throw-away hosts cannot be had here, and why                               (exit 1)
 
@@ -117,6 +118,10 @@ class IdentityError(FleetError):
     """The host says that it belongs to another environment. Nothing is changed on it."""
 
     exit_code = 5
+
+
+class SecretError(FleetError):
+    """A secret cannot be decrypted. Says which file and why, and never what is in it."""
 
 
 class HistoryError(FleetError):

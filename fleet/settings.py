@@ -73,6 +73,10 @@ class Settings(BaseSettings):
         description="What can be made again. Default: $CACHE_DIRECTORY, $XDG_CACHE_HOME/fleet or ~/.cache/fleet.",
     )
     key_file: AnyPath | None = Field(None, description="SSH key offered to hosts for which the repository names none.")
+    age_dir: AnyPath = Field(
+        default_factory=lambda: _xdg("XDG_CONFIG_HOME", ".config") / "fleet/age",
+        description="Age identities, ENVIRONMENT.txt each. Default: $XDG_CONFIG_HOME/fleet/age or ~/.config/fleet/age.",
+    )
     handshakes: int = Field(32, ge=1, le=1024, description="SSH handshakes at the same time, over all environments.")
     scripts: int = Field(64, ge=1, le=10_000, description="Scripts running at the same time, over all environments.")
     color: Literal["auto", "always", "never"] = Field("auto", description="Colours: only on a terminal, always, never.")

@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -53,9 +53,11 @@ class HostTime:
 
 
 class Telemetry:
-    """The tracing of one process; a provider of its own, no global state. trace: add up spans for `slowest`."""
+    """The tracing of one process; a provider of its own, no global state. trace: add up spans for `slowest`.
+    mask: takes secrets out of texts."""
 
-    def __init__(self, trace: bool = False) -> None:
+    def __init__(self, trace: bool = False, mask: Callable[[str], str] = str) -> None:
+        self._mask = mask
         disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
         export = _wants_export(os.environ)
         self._totals = _Totals()
@@ -96,7 +98,7 @@ class Telemetry:
             yield _NOTHING
             return
         with self._tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False) as raw:
-            span = _Recorded(raw)
+            span = _Recorded(raw, self._mask)
             span.set(**attributes)
             try:
                 yield span
@@ -106,7 +108,7 @@ class Telemetry:
 
     def traced(self, session: Session, host: str) -> Session:
         """The same session, whose batches are spans: "observe", or "apply" and the "verify" that rides at its end."""
-        return session if self._tracer is None else _TracedSession(session, host, self._tracer)
+        return session if self._tracer is None else _TracedSession(session, host, self._tracer, self._mask)
 
     def slowest(self, n: int = 10) -> list[HostTime]:
         """The n hosts that took longest, slowest first. Empty without `trace=True`."""
@@ -136,12 +138,17 @@ _NOTHING = _Nothing()
 
 
 class _Recorded:
-    def __init__(self, raw: OtelSpan) -> None:
-        self._raw = raw
+    def __init__(self, raw: OtelSpan, mask: Callable[[str], str]) -> None:
+        self._raw, self._mask = raw, mask
 
     def set(self, **attributes: Any) -> None:
         for name, value in attributes.items():
-            self._raw.set_attribute(f"fleet.{name}", _plain(value))
+            self._raw.set_attribute(f"fleet.{name}", self._masked(_plain(value)))
+
+    def _masked(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._mask(one) for one in value]
+        return self._mask(value) if isinstance(value, str) else value
 
     def failed(self, error: BaseException) -> None:
         from opentelemetry.trace import Status, StatusCode
@@ -151,7 +158,7 @@ class _Recorded:
             return
         # Only our own errors are known to hold nothing that must not leave this machine.
         text = f"{type(error).__name__}: {error}" if isinstance(error, FleetError) else type(error).__name__
-        self._raw.set_status(Status(StatusCode.ERROR, str(_plain(text))))
+        self._raw.set_status(Status(StatusCode.ERROR, self._mask(str(_plain(text)))))
 
 
 def _plain(value: Any) -> Any:
@@ -166,8 +173,9 @@ def _plain(value: Any) -> Any:
 class _TracedSession:
     """A Session that tells how its batches go. Which results belong to the look at the end is known by their names."""
 
-    def __init__(self, session: Session, host: str, tracer: Tracer) -> None:
+    def __init__(self, session: Session, host: str, tracer: Tracer, mask: Callable[[str], str]) -> None:
         self._session = session
+        self._mask = mask
         self._host = host
         self._tracer = tracer
 
@@ -208,7 +216,7 @@ class _TracedSession:
 
     def _record(self, name: str, began: int, ended: int, batch: Batch, outcomes: Mapping[str, Outcome]) -> None:
         raw = self._tracer.start_span(name, start_time=began)
-        span = _Recorded(raw)
+        span = _Recorded(raw, self._mask)
         statuses = Counter(str(outcome.status) for outcome in outcomes.values())
         kinds = Counter(one.partition(":")[0] for one in outcomes)
         span.set(host=self._host, tasks=len(outcomes), bytes=sum(len(o.output) for o in outcomes.values()))

@@ -11,6 +11,7 @@ import click
 
 from fleet.cli.exit_codes import ExitCode
 from fleet.cli.printable import keep_colours
+from fleet.model import sealed
 
 # Grows only when a key changes its meaning or goes; new keys may come at any time.
 JSON_VERSION = 1
@@ -28,7 +29,7 @@ class Answer:
 def to_json(command: str, answer: Answer) -> str:
     """One document, ASCII only, so that it is safe on a terminal as well."""
     said = {"version": JSON_VERSION, "command": command, "exit_code": int(answer.exit_code), **answer.document}
-    return json.dumps(said, indent=2, default=_plain).replace("\x7f", "\\u007f")
+    return json.dumps(_shown(said), indent=2).replace("\x7f", "\\u007f")
 
 
 def show(text: str, error: bool = False, color: bool | None = None) -> None:
@@ -37,11 +38,16 @@ def show(text: str, error: bool = False, color: bool | None = None) -> None:
         click.echo(keep_colours(text), err=error, color=color)
 
 
-def _plain(value: object) -> Any:
+def _shown(value: object) -> Any:
+    """Plain JSON values; where a secret will stand, its name does."""
+    if isinstance(value, str):
+        return sealed.shown(value)
     if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
+        return sealed.shown(value.decode("utf-8", "backslashreplace"))
     if isinstance(value, Mapping):
-        return dict(value)
+        return {str(key): _shown(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_shown(inner) for inner in value]
     if isinstance(value, (set, frozenset)):
-        return sorted(value)
-    return str(value)
+        return sorted(map(_shown, value))
+    return value if value is None or isinstance(value, (bool, int, float)) else str(value)

@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -105,9 +106,9 @@ def run(arguments: Sequence[str]) -> ExitCode:
 
 def _say(answer: Answer, invocation: Invocation, name: str, error: bool) -> ExitCode:
     if invocation.json:
-        click.echo(to_json(name, answer))
+        click.echo(to_json(name, replace(answer, document=invocation.masker.value(answer.document))))
     else:
-        show(answer.text, error=error, color=invocation.color)
+        show(invocation.masker.text(answer.text), error=error, color=invocation.color)
     return answer.exit_code
 
 

@@ -56,7 +56,7 @@ def open_app(invocation: Invocation) -> App:
     """The composition root, with what the command line says."""
     from fleet.app import App
 
-    return App(settings_of(invocation))
+    return App(settings_of(invocation), masker=invocation.masker)
 
 
 def open_fleet(invocation: Invocation) -> tuple[App, Fleet]:

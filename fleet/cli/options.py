@@ -10,12 +10,14 @@ from typing import Any
 
 import click
 
+from fleet.masking import Masker
+
 
 @dataclass(slots=True)
 class Invocation:
     """One call of fleet. repository: None means found upwards from here. verbose: how many -v.
 
-    color: None lets the stream decide.
+    color: None lets the stream decide. masker: takes the secrets that were decrypted out of what is said.
     """
 
     repository: Path | None = None
@@ -25,6 +27,7 @@ class Invocation:
     verbose: int = 0
     color: bool | None = field(default_factory=lambda: False if os.environ.get("NO_COLOR") else None)
     trace: bool = False
+    masker: Masker = field(default_factory=Masker)
 
 
 def common_options() -> list[click.Parameter]:

@@ -1,12 +1,14 @@
 """What hosts and repositories say, made safe for a terminal: bytes or text in, text that can only be read out.
 
 Control characters (escape sequences begin with one), bidirectional controls and their like become visible escapes
-such as \\x1b. Tabs and newlines stay. Nothing is ever interpreted as markup.
+such as \\x1b. Tabs and newlines stay. Nothing is ever interpreted as markup. Where a secret will stand, its name does.
 """
 
 from __future__ import annotations
 
 import re
+
+from fleet.model import sealed
 
 # C0 but \t and \n, DEL, C1; Arabic letter mark, zero width space, LRM, RLM, line and paragraph separator,
 # embeddings, overrides and isolates, byte order mark, interlinear annotations, lone surrogates, tag characters.
@@ -19,7 +21,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 def printable(data: str | bytes) -> str:
     """The same text with every unsafe character as a visible escape; invalid UTF-8 as \\xNN."""
-    text = data.decode("utf-8", "backslashreplace") if isinstance(data, bytes) else data
+    text = sealed.shown(data.decode("utf-8", "backslashreplace") if isinstance(data, bytes) else data)
     return _UNSAFE.sub(_escape, text)
 
 

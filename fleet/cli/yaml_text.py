@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fleet.cli.printable import printable
+from fleet.model import sealed
 
 
 def to_yaml(value: Any) -> str:
@@ -32,6 +33,7 @@ def _readable(value: Any) -> Any:
     if isinstance(value, bytes):
         return _readable(value.decode("utf-8", "backslashreplace"))
     if isinstance(value, str):
+        value = sealed.shown(value)
         if printable(value) != value or "\t" in value:
             return DoubleQuotedScalarString(value)
         if "\n" in value.rstrip("\n"):

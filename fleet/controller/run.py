@@ -15,13 +15,16 @@ from dataclasses import dataclass, field, replace
 from fleet.controller.sessions import Sessions
 from fleet.converge.drive import Intent, run_pass
 from fleet.converge.witness import Memory
-from fleet.errors import Failure, FleetError, HistoryError, TransportError
+from fleet.errors import Failure, FleetError, HistoryError, SecretError, TransportError
+from fleet.masking import Masker
 from fleet.model.change import PassResult, Plan, Verdict
 from fleet.model.host import HostSpec
 from fleet.model.kind import Kind
 from fleet.model.port import Journal, Watcher
 from fleet.model.step import Write
+from fleet.secrets.vault import Vault
 from fleet.telemetry import Telemetry
+from fleet.transports.opening import Opener, OpeningSession
 
 Intend = Callable[[Plan, str], Awaitable[None]]
 
@@ -34,6 +37,8 @@ class Parts:
     sessions: Sessions
     journal: Journal
     telemetry: Telemetry
+    vault: Vault
+    masker: Masker
 
 
 @dataclass(slots=True)
@@ -84,6 +89,7 @@ async def _one(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher) -> None
         except Exception as error:
             # A mistake of ours that one host brings to light is that host's trouble only.
             result = _broken(spec, started, error)
+        result = replace(result, error=_masked(result.error, parts.masker))
         span.set(verdict=str(result.verdict), round_trips=result.round_trips)
         await parts.journal.record(run.number, result, parts.telemetry.trace_id)
         if result.plan is not None and result.verdict not in (Verdict.UNREACHABLE, Verdict.UNKNOWN):
@@ -102,6 +108,12 @@ async def _pass(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher, intend
         seconds = {"connect": time.perf_counter() - began}
         return PassResult(spec.name, spec.environment, Verdict.UNREACHABLE, error=error, seconds=seconds)
     connected = time.perf_counter() - began
+    opener: Opener | None = None
+    if spec.secrets:
+        try:
+            opener = Opener(spec.resources, await parts.vault.values(spec), parts.masker)
+        except SecretError as error:
+            return PassResult(spec.name, spec.environment, Verdict.FAILED, error=error, seconds={"connect": connected})
     key = (spec.environment, spec.name)
     intent = Intent(
         write=_writer(spec) if run.write else None,
@@ -109,10 +121,12 @@ async def _pass(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher, intend
         settled=run.settled.get(key, {}),
         memory=run.memories.get(key),
         telemetry=parts.telemetry,
+        seal=opener.seal if opener is not None else None,
     )
     before = session.round_trips
     traced = parts.telemetry.traced(session, spec.label)
-    result = await run_pass(spec, traced, parts.kinds, intent, watcher)
+    open_ = OpeningSession(traced, opener) if opener is not None else traced
+    result = await run_pass(spec, open_, parts.kinds, intent, watcher)
     if result.verdict in (Verdict.UNREACHABLE, Verdict.UNKNOWN):
         await parts.sessions.drop(spec.target)
     return replace(
@@ -137,6 +151,15 @@ def _writer(spec: HostSpec) -> Callable[[int], Write]:
         return Write(spec.environment, max(time.time_ns() // 1_000_000, fence + 1), secrets.token_hex(8))
 
     return write
+
+
+def _masked(error: FleetError | None, masker: Masker) -> FleetError | None:
+    """What a host says when it ends badly may be what it was given."""
+    if error is None or masker.text(str(error)) == str(error):
+        return error
+    if isinstance(error, TransportError):
+        return TransportError(error.failure, masker.text(error.message), masker.text(error.hint))
+    return type(error)(masker.text(str(error)))
 
 
 def _broken(spec: HostSpec, started: Sequence[Plan], error: Exception) -> PassResult:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from fleet.converge.look import STATE_TASK, HostState, look, read_state, state_task
+from fleet.converge.look import STATE_TASK, HostState, Look, look, read_state, state_task
 from fleet.converge.plan import ancestors, plan
 from fleet.converge.rounds import Round, next_round
 from fleet.converge.witness import WITNESS_TASK, Memory, Witnesses, witness_task
@@ -33,6 +33,7 @@ class Intent:
     intend: called with each round's Plan and the attempt's name before anything of it is sent; returns when the intent
     is on disk. settled: resource id → digest that an earlier pass verified, to tell drift from what Git asks for.
     memory: what is remembered of this host since the last pass; None: look at everything. telemetry: hears of plans.
+    seal: an observation as it may be kept, on a host with secrets.
     """
 
     write: Callable[[int], Write] | None = None
@@ -40,6 +41,7 @@ class Intent:
     settled: Mapping[str, str] = field(default_factory=dict)
     memory: Memory | None = None
     telemetry: Telemetry | None = None
+    seal: Callable[[Resource, Observed], Observed] | None = None
 
 
 @dataclass(slots=True)
@@ -51,6 +53,7 @@ class _Pass:
     kinds: Mapping[str, Kind]
     watcher: Watcher
     telemetry: Telemetry
+    seal: Callable[[Resource, Observed], Observed] | None = None
     observed: dict[str, Observed] = field(default_factory=dict)
     state: HostState = field(default_factory=HostState)
     planned: Plan | None = None
@@ -104,9 +107,15 @@ class _Pass:
                 f"{self.spec.name} belongs to environment {self.state.environment!r}, not {self.spec.environment!r}: "
                 "nothing was changed; if it really moved, remove /var/lib/fleet/environment on it"
             )
-        self.observed |= wanted.read(outcomes)
-        self.planned = None
+        self._learn(wanted, outcomes)
         return memory.witnesses(outcomes.get(WITNESS_TASK)) if memory is not None else None
+
+    def _learn(self, looked: Look, outcomes: Mapping[str, Outcome]) -> None:
+        found = looked.read(outcomes)
+        if self.seal is not None:
+            found |= {one.id: self.seal(one, found[one.id]) for one in looked.resources if one.secrets}
+        self.observed |= found
+        self.planned = None
 
     def plan(self) -> Plan:
         """From all that is known now; the same one until something more is."""
@@ -128,8 +137,7 @@ class _Pass:
             one = change.resource.id
             carried = outcomes.get(chosen.joined[one], Outcome(one, Status.UNKNOWN))
             self.outcomes[one] = replace(carried, id=one)
-        self.observed |= again.read(outcomes)
-        self.planned = None
+        self._learn(again, outcomes)
         self.state = read_state(outcomes.get(STATE_TASK))
         self.lost = any(outcomes.get(t.id, Outcome(t.id, Status.UNKNOWN)).status is Status.UNKNOWN for t in tasks)
 
@@ -138,7 +146,7 @@ async def run_pass(
     spec: HostSpec, session: Session, kinds: Mapping[str, Kind], intent: Intent, watcher: Watcher
 ) -> PassResult:
     """One host once through the loop."""
-    one = _Pass(spec, session, kinds, watcher, intent.telemetry or Telemetry())
+    one = _Pass(spec, session, kinds, watcher, intent.telemetry or Telemetry(), intent.seal)
     error: FleetError | None = None
     try:
         await one.observe(intent.memory)

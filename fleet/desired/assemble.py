@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fleet.desired.build import Built, completed
@@ -18,9 +18,11 @@ from fleet.desired.jinja import FactsNeeded
 from fleet.desired.load import Layer
 from fleet.desired.roles import Assignment, Bundle, assignments, bundle, host_bundle, overlaid, undefined, word
 from fleet.desired.scope import RESERVED, Surroundings, Variables, View, Wrong
+from fleet.desired.secrets import Secrets, secrets_of
 from fleet.desired.source import Tree
 from fleet.desired.template import Engine
 from fleet.errors import Origin, Problem
+from fleet.model import sealed
 from fleet.model.host import Drift, Graph, HostSpec, Resource, Target
 from fleet.model.kind import Kind
 from fleet.model.value import Node
@@ -89,6 +91,7 @@ class Assembler:
         environment = merged(name, layers, self._shapes, findings.common)
         _reserved(children(member(environment.settings, "vars")), findings)
         around = Surroundings(name, self._engine, _files(environment, tree), tree.read)
+        around.secrets = secrets_of(name, layers, tree, findings.common)
         tables = _Tables(children(member(environment.settings, "vars")))
         hosts, targets = self._inventory(environment, facts, tree, tables, findings)
         bundles, assigned = self._roles(environment, tree, findings)
@@ -104,7 +107,8 @@ class Assembler:
             built, uses_facts = _build(host, mine, around, tables, findings)
             built = completed(built, self._kinds, not uses_facts or host.facts is not None)
             order = self._order(built, host_name, findings)
-            specs[host_name] = _spec(host, targets[host_name], built, order, uses_facts)
+            spec = _spec(host, targets[host_name], built, order, uses_facts)
+            specs[host_name] = _with_secrets(spec, around.secrets)
             details[host_name] = HostDetail(host.entry, tuple(built.values()), _views(host, mine, around, tables))
         chain = tuple(one.name for one in layers)
         return EnvironmentSpec(name, chain, specs, environment.settings, assigned, details), findings.all()
@@ -286,6 +290,13 @@ def _spec(host: _Host, reached: Target, built: Mapping[str, Built], graph: Graph
         uses_facts,
         host.entry.origin,
     )
+
+
+def _with_secrets(spec: HostSpec, secrets: Secrets) -> HostSpec:
+    """Where each secret that stands in its resources is to be had."""
+    names = {token.name for one in spec.resources if one.secrets for token in sealed.every_leaf(one.secrets)}
+    table = secrets.of(spec.name)
+    return replace(spec, secrets=tuple(table[name].source for name in sorted(names))) if names else spec
 
 
 def _reach(reached: Target) -> list[Any]:

@@ -14,6 +14,7 @@ from fleet.desired.check import near
 from fleet.desired.graph import Part
 from fleet.desired.scope import Memo, Read, View, Wrong
 from fleet.errors import Origin, Problem
+from fleet.model import sealed
 from fleet.model.host import Drift, Resource
 from fleet.model.kind import Kind
 from fleet.model.value import Node
@@ -73,6 +74,7 @@ def _build(draft: Draft, view: View) -> Built:
             Problem(draft.origin, f"`{draft.name}` cannot be the name of a {draft.kind.name}", _meant(error))
         ) from error
     attributes = {key: view.render(node) for key, node in members.items() if key not in GENERAL}
+    _secrets_in_place(attributes, draft, members)
     try:
         spec = draft.kind.Spec(**attributes)
     except ValidationError as error:
@@ -102,6 +104,7 @@ def _build(draft: Draft, view: View) -> Built:
         watches=watches,
         drift=_drift(draft, members, view),
         sensitive=bool(getattr(spec, "sensitive", False)),
+        secrets=_secrets(attributes, content),
         role=draft.role,
         origin=draft.origin,
         node=draft.node,
@@ -110,6 +113,23 @@ def _build(draft: Draft, view: View) -> Built:
     object.__setattr__(resource, "digest", _digest(resource))  # not yet seen by anybody
     part = Part(draft.id, int(draft.kind.stage), tuple(owns), tuple(wants), tuple(needs), draft.origin, desired is None)
     return Built(resource, part)
+
+
+def _secrets_in_place(attributes: Mapping[str, Any], draft: Draft, members: Mapping[str, Node]) -> None:
+    """Secrets go only where they reach the host through the channel and are written to the target itself."""
+    may = draft.kind.Spec.secrets
+    for name, value in attributes.items():
+        if name not in may and sealed.holds(value):
+            where = f"in {' or '.join(f'`{one}`' for one in sorted(may))} of a {draft.kind.name}" if may else ""
+            message = f"a secret cannot stand in `{name}` of {draft.id}: others on the host could see it"
+            expected = where or "a secret in a file, a block, or the stdin of a command"
+            raise Wrong(Problem(members[name].origin, message, expected))
+
+
+def _secrets(attributes: Mapping[str, Any], content: bytes | None) -> tuple[str, ...]:
+    """Tokens of all secrets, each once. What is taken byte for byte holds none, whatever its bytes look like."""
+    said = dict(attributes) if "source" in attributes else {**attributes, "": content}
+    return tuple(sorted({str(one) for one in sealed.every_leaf(said) if one.operation == "secret"}))
 
 
 def completed(built: Mapping[str, Built], kinds: Mapping[str, Kind], whole: bool) -> dict[str, Built]:

@@ -49,6 +49,11 @@ def check(node: Node, shape: Shape, note: Note) -> None:
 
     Nothing where a map is meant (`nginx:`) becomes the empty map, so that nobody downstream needs to know of both.
     """
+    if node.tag == "secret":
+        if not shape.secret:
+            expected = "a secret only in variables and in attributes of resources"
+            note(Problem(node.origin, "a secret cannot stand here", expected))
+        return
     if node.tag == "remove" or shape.type == "any":
         return
     if shape.type == "map" and node.value is None:

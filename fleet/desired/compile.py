@@ -15,6 +15,7 @@ from fleet.desired.assemble import Assembler, EnvironmentSpec
 from fleet.desired.findings import Finding, joined, news
 from fleet.desired.format import documents
 from fleet.desired.load import Layer, Loaded
+from fleet.desired.secrets import common_readers
 from fleet.desired.source import Tree
 from fleet.desired.template import Engine
 from fleet.desired.unused import unused
@@ -85,8 +86,9 @@ class Compiler:
         every = (*loaded.problems, *_quoted(told, tree))
         ordered = tuple(sorted(set(every), key=lambda problem: (problem.origin, problem.message)))
         # What one environment does not use, another may: nothing is said of a part of them.
-        idle = unused(loaded.layers, found) if environments is None and not ordered else ()
-        return Fleet(tree.revision, tree.label, tree.uncommitted, found, ordered, tuple(_quoted(idle, tree)))
+        whole = environments is None and not ordered
+        warnings = (*unused(loaded.layers, found), *common_readers(loaded.layers, chains)) if whole else ()
+        return Fleet(tree.revision, tree.label, tree.uncommitted, found, ordered, tuple(_quoted(warnings, tree)))
 
     def _environment(self, name: str, loaded: Loaded, facts: Mapping[str, Mapping[str, Any]]) -> _Kept:
         problems: list[Problem] = []
@@ -111,7 +113,8 @@ def _content(layer: Layer, loaded: Loaded) -> tuple[str, ...]:
         if node is not None:
             entry = entries.get(node.origin.file)
             said.append(f"{where}={entry.blob if entry is not None else id(node)}")
-    paths = {**layer.files, **({"known_hosts": layer.known_hosts} if layer.known_hosts else {})}
+    paths = {**layer.files, **dict(zip(layer.secrets, layer.secrets, strict=True))}
+    paths |= {"known_hosts": layer.known_hosts} if layer.known_hosts else {}
     said += [f"{where}:{path}={entries[path].blob}" for where, path in sorted(paths.items())]
     return tuple(said)
 

@@ -15,6 +15,7 @@ from fleet.desired.compile import Fleet
 from fleet.desired.jinja import Passing
 from fleet.desired.scope import RESERVED, View, templated
 from fleet.errors import Origin, UsageError
+from fleet.model import sealed
 from fleet.model.host import HostSpec, Resource
 from fleet.model.value import Node
 
@@ -88,12 +89,28 @@ def _explained(name: str, node: Node, view: View, seen: tuple[str, ...]) -> Expl
         if name == "template":
             rendered.append(content)
     names = sorted({word for text in rendered for word in view.around.engine.reads(text)} - {*RESERVED, *seen})
-    uses = []
+    uses = list(_secrets(name, node, view, file))
     for word in names:
         inner = view.variables.node(word)
         if inner is not None:
             uses.append(_explained(word, inner, view, (*seen, word)))
     return Explained(name, _value(view, node), lines, tuple(uses), file)
+
+
+def _secrets(name: str, node: Node, view: View, file: str) -> Iterator[Explained]:
+    """The secrets that stand in a value or in its template, each with the files that have it."""
+    try:
+        value = view.template(view.render(node)) if file and name == "template" else view.render(node)
+    except Passing:
+        return
+    table = view.around.secrets.of(view.host["name"]) if view.around.secrets is not None else {}
+    for token in sorted({str(one): one for one in sealed.every_leaf(value)}.values(), key=str):
+        found = table[token.name]
+        said = tuple(
+            Said(sealed.reference(one.source.name, one.source.digest), one.origin, one.layer, one is found)
+            for one in (found, *found.over)
+        )
+        yield Explained(f"secret {token.name}", str(token), said)
 
 
 def _value(view: View, node: Node) -> Any:

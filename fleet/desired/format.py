@@ -18,7 +18,8 @@ Is = Literal["map", "list", "text", "flag", "number", "any"]
 class Shape:
     """What may stand somewhere. keys: the known keys of a map; each: the shape of a map's free keys or a list's items.
 
-    choices: the words allowed. schema: JSON Schema of its own (an attribute of a kind).
+    choices: the words allowed. schema: JSON Schema of its own (an attribute of a kind). secret: `!secret` may stand
+    here, or further in.
     """
 
     type: Is
@@ -28,6 +29,7 @@ class Shape:
     choices: tuple[str, ...] = ()
     schema: Mapping[str, Any] | None = None
     noun: str = "key"
+    secret: bool = False
 
 
 TEXT, NUMBER, FLAG, ANY = Shape("text"), Shape("number"), Shape("flag"), Shape("any")
@@ -59,7 +61,12 @@ CONNECTION = Shape(
         "scripts": Shape("number", "Scripts running at once in this environment, 64 unless said."),
     },
 )
-VARS = Shape("map", "Variables, by name.", each=ANY)
+VARS = Shape("map", "Variables, by name.", each=Shape("any", secret=True))
+SECRETS = Shape(
+    "map",
+    "About the SOPS files of this layer.",
+    {"shared_recipients": Shape("list", "Keys that may read several environments: people's, a spare one.", each=TEXT)},
+)
 LABELS = Shape("map", "Labels that roles match, by name.", each=TEXT)
 DRIFT = text("What happens when a host moved and Git did not.", "correct", "report")
 MATCH = Shape("map", "Labels a host must have; a list means any of these.", each=ANY)
@@ -103,7 +110,7 @@ def _kind(kind: Kind) -> Shape:
 def _attribute(schema: Mapping[str, Any]) -> Shape:
     types = {schema.get("type")} | {one.get("type") for one in schema.get("anyOf", ())}
     is_: Is = "list" if types <= {"array", "null", None} and "array" in types else "any"
-    return Shape(is_, schema.get("description", ""), schema=schema)
+    return Shape(is_, schema.get("description", ""), schema=schema, secret=True)
 
 
 def documents(kinds: Mapping[str, Kind]) -> dict[str, Shape]:
@@ -119,6 +126,7 @@ def documents(kinds: Mapping[str, Kind]) -> dict[str, Shape]:
                 "roles": ROLES,
                 "connection": CONNECTION,
                 "drift": DRIFT,
+                "secrets": SECRETS,
             },
         ),
         "hosts": Shape(

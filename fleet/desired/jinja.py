@@ -19,6 +19,7 @@ from jinja2.utils import missing, pass_context
 from jinja2.visitor import NodeTransformer
 
 from fleet.desired.check import near
+from fleet.model import sealed
 
 SIZE = 4_000_000  # characters and elements that one value may have, counted wherever they are reached
 ELEMENT = 16  # what one element of a list or map weighs beside its value
@@ -36,6 +37,8 @@ _FILTERS = (
     "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "reverse", "round", "select",
     "selectattr", "sort", "string", "sum", "title", "trim", "unique", "upper",
 )  # fmt: skip
+# What may meet text with a secret in it: these pass it on whole, or know how to put off what they do.
+_CARRY = ("default", "d", "string", "indent", "base64", "tojson", "quote", "urlencode")
 _REFUSED = (nodes.Macro, nodes.CallBlock, nodes.Import, nodes.FromImport, nodes.Include, nodes.Extends, nodes.Block)
 
 
@@ -145,7 +148,13 @@ class _Bounded(NodeTransformer):
             name = {"CallBlock": "call", "FromImport": "from"}.get(type(node).__name__, type(node).__name__.lower())
             raise TemplateSyntaxError(f"`{{% {name} %}}` is not available here", node.lineno)
         super().generic_visit(node, *args, **kwargs)
-        if isinstance(node, nodes.For):
+        if isinstance(node, nodes.Const) and sealed.holds(getattr(node, "value", None)):
+            raise TemplateSyntaxError("U+FDD0 and U+FDD1 are not available here", node.lineno)
+        if isinstance(node, nodes.Compare):
+            node.expr = _filter(node.expr, "_compared")
+            for operand in node.ops:
+                operand.expr = _filter(operand.expr, "_compared")
+        elif isinstance(node, nodes.For):
             if node.recursive:
                 raise TemplateSyntaxError("recursive loops are not available here", node.lineno)
             node.iter = _filter(node.iter, "_turns")
@@ -176,6 +185,7 @@ class _Environment(SandboxedEnvironment):
                     return obj.read(argument)
             return self.undefined(obj=obj, name=argument)
         if isinstance(obj, dict | list | tuple | str):
+            untouched(obj)
             try:
                 return obj[argument]
             except (LookupError, TypeError):
@@ -197,6 +207,8 @@ class _Environment(SandboxedEnvironment):
         return __obj.call(*args, **kwargs)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        if operator != "+":
+            untouched(left, right)
         if operator == "%" and not isinstance(left, int | float):
             raise TypeError("`%` is for numbers; join text with `~`")
         if operator == "*":
@@ -233,7 +245,16 @@ def _product(left: Any, right: Any) -> None:
         raise TemplateFailure("a number in this template grows too long", expected=f"at most {BITS} bits")
 
 
-def _guard(call: Callable[..., Any]) -> Callable[..., Any]:
+def untouched(*values: Any) -> None:
+    """Refuses text with a secret in it: nobody knows the value yet, so nothing can be made of it."""
+    if any(isinstance(value, str) and sealed.holds(value) for value in values):
+        forms = ", ".join(name for name in _CARRY[3:])
+        raise TemplateFailure(
+            "a secret cannot be looked into or changed here", expected=f"the secret as it is, or through: {forms}"
+        )
+
+
+def _guard(call: Callable[..., Any], carries: bool = False) -> Callable[..., Any]:
     """Arguments are weighed first, and what would come lazily is made now, while somebody counts."""
 
     @wraps(call)
@@ -241,6 +262,8 @@ def _guard(call: Callable[..., Any]) -> Callable[..., Any]:
         given = [made(value) if isinstance(value, Iterator) else value for value in args]
         for value in (*given, *kwargs.values()):
             weigh(value)
+        if not carries:
+            untouched(*given, *kwargs.values())
         return call(*given, **kwargs)
 
     return guarded
@@ -258,6 +281,7 @@ def made(values: Iterator[Any]) -> list[Any]:
 def _turns(context: ScopedContext, values: Any) -> Any:
     if isinstance(values, Undefined):
         return values
+    untouched(values)
     found = made(values) if isinstance(values, Iterator) else values
     context.steps -= len(found)
     if context.steps < 0:
@@ -311,13 +335,32 @@ def _indent(text: str, width: int = 4, first: bool = False) -> str:
     if len(text) + len(lines) * max(width, 0) > SIZE:
         raise TemplateFailure("a value in this template grows too big", expected=f"at most {SIZE:,} characters")
     pad = " " * width
-    return "\n".join(pad + line if line and (first or i) else line for i, line in enumerate(lines))
+    text = "\n".join(pad + line if line and (first or i) else line for i, line in enumerate(lines))
+    return sealed.wrapped(f"indent{max(width, 0)}", text) if sealed.holds(text) else text
 
 
 def _json(value: Any) -> str:
     import json  # noqa: PLC0415
 
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return sealed.wrapped("json", text) if sealed.holds(text) else text
+
+
+def _form(operation: str) -> Callable[[Any], str]:
+    """Text in another form, now or, with a secret in it, when the secret is there."""
+
+    def formed(value: Any) -> str:
+        text = _text(value)
+        if sealed.holds(text):
+            return str(sealed.Token(operation, text))
+        return sealed.transformed(operation, text.encode()).decode()
+
+    return formed
+
+
+def _compared(value: Any) -> Any:
+    untouched(value)
+    return value
 
 
 def environment() -> SandboxedEnvironment:
@@ -331,15 +374,19 @@ def environment() -> SandboxedEnvironment:
         finalize=_printed,
         cache_size=0,
     )
-    env.filters = {name: _guard(env.filters[name]) for name in _FILTERS}
+    env.filters = {name: _guard(env.filters[name], name in _CARRY) for name in _FILTERS}
     own: dict[str, Callable[..., Any]] = {
         "replace": _replace,
         "indent": _indent,
+        "base64": _form("base64"),
+        "quote": _form("shell"),
+        "urlencode": _form("url"),
+        "tojson": _json,
+        "_compared": _compared,
         "_concat": _concat,
         "_weighed": _weighed,
         "_turns": _turns,
     }
-    env.filters |= {name: _guard(call) for name, call in own.items()}
-    env.filters["tojson"] = _guard(_json)
+    env.filters |= {name: _guard(call, name in _CARRY or name.startswith("_")) for name, call in own.items()}
     env.globals = {"range": Function(_range)}
     return env

@@ -10,6 +10,8 @@ from functools import partial
 from fleet.desired.cache import NodeCache
 from fleet.desired.check import check, near
 from fleet.desired.format import Shape, documents
+from fleet.desired.sops import FORMATS, SecretFile
+from fleet.desired.sops import read as read_sops
 from fleet.desired.source import Tree
 from fleet.desired.yaml import MAX_PROBLEMS, excerpt, parse
 from fleet.errors import Origin, Problem
@@ -18,12 +20,13 @@ from fleet.model.value import Node
 
 TOP_FILES = ("environment.yaml", "hosts.yaml", "known_hosts")
 SCHEMA_FILE = "schema.json"  # what `fleet schema` prints, beside the files that name it in their first line
-FOLDERS = ("roles", "hosts", "files")
+FOLDERS = ("roles", "hosts", "files", "secrets")
+SECRETS = "secrets.sops"
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One directory under environments/. files, known_hosts: paths in the tree."""
+    """One directory under environments/. files, known_hosts: paths in the tree. secrets: by path."""
 
     name: str
     environment: Node | None = None
@@ -32,6 +35,7 @@ class Layer:
     overlays: Mapping[str, Node] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     known_hosts: str = ""
+    secrets: Mapping[str, SecretFile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class _Building:
     overlays: dict[str, Node] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     known_hosts: str = ""
+    secrets: dict[str, SecretFile] = field(default_factory=dict)
 
 
 def load(tree: Tree, kinds: Mapping[str, Kind], cache: NodeCache | None = None) -> Loaded:
@@ -65,17 +70,24 @@ def load(tree: Tree, kinds: Mapping[str, Kind], cache: NodeCache | None = None) 
     problems = list(tree.problems)
     building: dict[str, _Building] = {}
     yaml_files: dict[str, str] = {}
+    secret_files: dict[str, str] = {}
     for path in tree.entries:
         layer, _, rest = path.partition("/")
         if not rest:
             _stray(path, problems)
+        elif (host := _secrets(rest)) is not None:
+            secret_files[path] = host
         elif sort := _place(path, rest, building.setdefault(layer, _Building()), problems):
             yaml_files[path] = sort
     for path, node in _nodes(tree, yaml_files, cache, problems):
         _check(path, node, shapes[yaml_files[path]], tree, problems)
         layer, _, rest = path.partition("/")
         _put(building[layer], rest, node)
-    layers = {name: Layer(name, b.environment, b.hosts, b.roles, b.overlays, b.files, b.known_hosts)
+    for path, content in tree.read_many(secret_files).items():
+        layer = path.partition("/")[0]
+        file = read_sops(path, secret_files[path], content, problems)
+        building.setdefault(layer, _Building()).secrets[path] = file
+    layers = {name: Layer(name, b.environment, b.hosts, b.roles, b.overlays, b.files, b.known_hosts, b.secrets)
               for name, b in sorted(building.items()) if b != _Building()}  # fmt: skip
     return Loaded(tree, layers, tuple(sorted(set(problems), key=lambda p: (p.origin, p.message))))
 
@@ -92,12 +104,25 @@ def _place(path: str, rest: str, layer: _Building, problems: list[Problem]) -> s
     elif folder in ("roles", "hosts") and name.endswith(".yaml") and "/" not in name:
         return "role" if folder == "roles" else "overlay"
     elif not _aside(rest):
-        known = (*TOP_FILES, "roles/NAME.yaml", "hosts/NAME.yaml", "files/PATH")
-        hint = near(rest if not name else folder, (*TOP_FILES, *FOLDERS))
+        known = (*TOP_FILES, f"{SECRETS}.yaml", "roles/NAME.yaml", "hosts/NAME.yaml", "files/PATH", "secrets/NAME.sops")
+        hint = near(rest if not name else folder, (*TOP_FILES, f"{SECRETS}.yaml", *FOLDERS))
         if name.endswith(".yml") or rest.endswith(".yml"):
             hint = "the ending is .yaml"
         problems.append(Problem(Origin(path), "this file has no place here", ", ".join(known), hint))
     return ""
+
+
+def _secrets(rest: str) -> str | None:
+    """Whose secrets a file holds: a host's, every host's (""), or None for what is no SOPS file."""
+    folder, _, name = rest.rpartition("/")
+    stem, dot, ending = name.rpartition(".")
+    if folder == "secrets":
+        return "" if ending == "sops" and stem and not stem.startswith(".") else None
+    if f"{dot}{ending}" not in FORMATS or ending == "sops":
+        return None
+    if folder == "hosts" and stem.endswith(f".{SECRETS}"):
+        return stem.removesuffix(f".{SECRETS}")
+    return "" if not folder and stem == SECRETS else None
 
 
 def _aside(path: str) -> bool:

@@ -63,7 +63,7 @@ def merge_maps(weak: Mapping[str, Node], strong: Mapping[str, Node], problems: l
 
 
 def merge_all(nodes: Iterable[Node | None], problems: list[Problem]) -> Node | None:
-    """Weakest first. What is left is settled: no tag but `!raw` remains."""
+    """Weakest first. What is left is settled: no tag but `!raw` and `!secret` remains."""
     merged: Node | None = None
     for node in nodes:
         merged = merge(merged, node, problems)
@@ -71,13 +71,14 @@ def merge_all(nodes: Iterable[Node | None], problems: list[Problem]) -> Node | N
 
 
 def settle(node: Node, problems: list[Problem]) -> Node:
-    """What is left when nothing weaker comes: `!append` and `!replace` are plain, `!remove` has nothing to remove."""
+    """What is left when nothing weaker comes: `!append` and `!replace` are plain, `!remove` has nothing to remove. What
+    a tag says of the value itself stays."""
     value = node.value
     if isinstance(value, dict):
         value = _settled_map(value, problems)
     elif isinstance(value, list):
         value = _settled_list(value, problems)
-    tag = node.tag if node.tag == "raw" else ""
+    tag = node.tag if node.tag in ("raw", "secret") else ""
     return node if value is node.value and tag == node.tag else replace(node, value=value, tag=tag)
 
 

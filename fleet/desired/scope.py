@@ -7,20 +7,23 @@ an equal result, so results are remembered by the values read (`Memo`) and share
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from fleet.desired.jinja import FactsNeeded, Fields, Function, Passing, TemplateFailure, has_template
 from fleet.desired.merge import merge, settle
+from fleet.desired.secrets import Secrets
 from fleet.desired.template import Engine
 from fleet.errors import Origin, Problem
+from fleet.model import sealed
 from fleet.model.value import Node
 
 Read: TypeAlias = tuple[Any, ...]
 T = TypeVar("T")
 _ABSENT = object()
-RESERVED = ("host", "env", "hosts", "facts", "index")
+RESERVED = ("host", "env", "hosts", "facts", "index", "secret")
 _HOST = ("name", "address", "labels", "environment", "index")
 
 
@@ -94,7 +97,8 @@ class Variables:
 class Surroundings:
     """What is the same for all hosts of one environment.
 
-    files: name → (path in the tree, blob id). read: path → bytes. peers: the answer to hosts(...).
+    files: name → (path in the tree, blob id). read: path → bytes. peers: the answer to hosts(...). secrets: None where
+    no secret may be named.
     """
 
     name: str
@@ -102,6 +106,7 @@ class Surroundings:
     files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     read: Callable[[str], bytes] = lambda path: b""
     peers: Callable[[str, tuple[tuple[str, Any], ...]], Any] | None = None
+    secrets: Secrets | None = None
     answers: dict[Read, tuple[Any, Hashable]] = field(default_factory=dict)
 
 
@@ -130,6 +135,8 @@ class View:
             return Fields(("name",), lambda field: self.read(("env", field)))
         if name == "hosts":
             return Function(self._hosts)
+        if name == "secret":
+            return Function(self._secret)
         if name == "facts":
             return self.read(("facts",))
         if name == "index":
@@ -161,6 +168,8 @@ class View:
         """The plain value of a Node, each string rendered once. Raises Wrong, FactsNeeded."""
         value = node.value
         if isinstance(value, str):
+            if node.tag == "secret":
+                return self._named(node, value)
             return self._text(node, value) if node.tag != "raw" and has_template(value) else value
         if isinstance(value, dict):
             return {key: self.render(child) for key, child in value.items()}
@@ -190,10 +199,33 @@ class View:
                 Origin(path, line, 1), "this template is not UTF-8", "UTF-8", "use `source` for other bytes"
             )
             raise Wrong(problem) from error
+        if sealed.holds(text):
+            line = len(re.split(f"[{sealed.OPEN}{sealed.CLOSE}]", text)[0].split("\n"))
+            said = "a Unicode noncharacter (U+FDD0, U+FDD1), which fleet keeps for itself"
+            raise Wrong(Problem(Origin(path, line, 1), said, "take it out"))
         try:
             return self.around.engine.file(text, self).encode()
         except TemplateFailure as failure:
             raise Wrong(_problem(failure, Origin(path, failure.line, 1))) from failure
+
+    def _named(self, node: Node, name: str) -> str:
+        try:
+            return self._secret(name)
+        except TemplateFailure as failure:
+            raise Wrong(_problem(failure, node.origin)) from failure
+
+    def _secret(self, name: str) -> str:
+        """For templates: the token of a secret, noted as read."""
+        secrets = self.around.secrets
+        if secrets is None:
+            raise TemplateFailure("a secret cannot be used to describe a host")
+        if not isinstance(name, str):
+            raise TemplateFailure("a secret is named by text", expected="secret('NAME')")
+        try:
+            return str(self.read(("secret", name)))
+        except KeyError:
+            message, expected, hint = secrets.missing(name, self.host["name"])
+            raise TemplateFailure(message, hint=hint, expected=expected) from None
 
     def _hosts(self, role: str = "", **labels: Any) -> Any:
         wanted = tuple(sorted((key, tuple(v) if isinstance(v, list) else v) for key, v in labels.items()))
@@ -217,6 +249,8 @@ class View:
             if read[1] not in self.host or self.host[read[1]] is None:
                 raise KeyError(read[1])
             return stamped(self.host[read[1]])
+        if sort == "secret":
+            return self._token(read[1])
         if sort == "facts":
             if self.facts is None:
                 raise FactsNeeded
@@ -225,6 +259,11 @@ class View:
         if found is None:
             found = self.around.answers[read] = self._ask(read)
         return found
+
+    def _token(self, name: str) -> tuple[Any, Hashable]:
+        table = self.around.secrets.of(self.host["name"]) if self.around.secrets is not None else {}
+        found = table[name].source
+        return sealed.reference(found.name, found.digest), found.digest
 
     def _ask(self, read: Read) -> tuple[Any, Hashable]:
         if read[0] == "env":
@@ -265,7 +304,7 @@ def templated(node: Node) -> bool:
     """Whether any string in it has something to render."""
     value = node.value
     if isinstance(value, str):
-        return node.tag != "raw" and has_template(value)
+        return node.tag == "secret" or (node.tag != "raw" and has_template(value))
     if isinstance(value, dict):
         return any(map(templated, value.values()))
     return isinstance(value, list) and any(map(templated, value))

@@ -1,7 +1,7 @@
 """YAML 1.2 text → Node with an origin on every value and key, or Problems with file, line, column and excerpt.
 
 PyYAML's C parser gives the events; scalars, tags and limits are ours. Anchors and aliases are refused: layers and
-variables do their work, and nothing can be a bomb. Only `!append`, `!replace`, `!remove` and `!raw` are tags.
+variables do their work, and nothing can be a bomb. Only the TAGS below are tags.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ import yaml
 
 from fleet.desired.indentation import advice
 from fleet.errors import Origin, Problem
+from fleet.model import sealed
 from fleet.model.value import Node
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-VERSION = 2  # of what a file parses to; part of the cache's key
+VERSION = 3  # of what a file parses to; part of the cache's key
 MAX_DEPTH = 40
 MAX_NUMBER = 20
 MAX_NODES = 200_000
 MAX_BYTES = 2 * 1024 * 1024
 MAX_PROBLEMS = 50
-TAGS = ("append", "replace", "remove", "raw")
+TAGS = ("append", "replace", "remove", "raw", "secret")
+SECRET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}\Z")
+_AFTER = {"remove": "nothing", "raw": "text", "secret": "its name"}
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _BASED = re.compile(r"0o([0-7]+)\Z|0x([0-9a-fA-F]+)\Z")
@@ -42,7 +45,9 @@ _SAID: dict[type, str] = {bool: "true or false", int: "a number", float: "a numb
 _WORDS: dict[str, Any] = {"": None, "~": None} | dict.fromkeys(("null", "Null", "NULL"))
 _WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
 _WORDS |= {".inf": float("inf"), "-.inf": float("-inf")}
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2066-\u2069\ufeff]|\r(?!\n)")
+_FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2066-\u2069\ufdd0-\ufdef\ufeff]|\r(?!\n)"
+)
 
 
 class _Stop(Exception):
@@ -161,11 +166,16 @@ def _node(file: _File, event: Any, events: Iterator[Any], depth: int) -> Node:
     tag = _tag(file, event.tag, origin)
     if isinstance(event, yaml.ScalarEvent):
         value = _scalar(file, event, origin)
+        if sealed.holds(value):
+            file.note(origin, "U+FDD0 and U+FDD1 are Unicode noncharacters, which fleet keeps for itself", "other text")
+            value = ""
         if tag == "remove" and value is not None:
             file.note(origin, "`!remove` takes no value", "nothing after it")
+        if tag == "secret" and not (isinstance(value, str) and SECRET_NAME.match(value)):
+            file.note(origin, "`!secret` without the name of a secret", "a name, such as `!secret db.password`")
         return Node(value, origin, tag=tag)
-    if tag in ("remove", "raw"):
-        file.note(origin, f"`!{tag}` before a map or a list", "text after it" if tag == "raw" else "nothing after it")
+    if tag in _AFTER:
+        file.note(origin, f"`!{tag}` before a map or a list", f"{_AFTER[tag]} after it")
     if isinstance(event, yaml.SequenceStartEvent):
         items = []
         while not isinstance(item := next(events), yaml.SequenceEndEvent):

@@ -24,6 +24,7 @@ import aiosqlite
 from fleet.history import encoding, read, statements
 from fleet.history.alive import Locks
 from fleet.history.database import connect, open_database, prepare, told
+from fleet.history.masked import Mask, masked_plan, masked_result
 from fleet.history.records import ChangeRecord, Content, PassRecord, RunRecord
 from fleet.history.writer import Limits, Writer
 from fleet.model.change import PassResult, Plan
@@ -37,6 +38,7 @@ class History:
 
     def __init__(self, path: Path, writer: Writer, reader: aiosqlite.Connection, locks: Locks, key: bytes) -> None:
         self.path = path
+        self._mask: Mask = _as_it_is
         self._writer = writer
         self._reader = reader
         self._locks = locks
@@ -44,8 +46,9 @@ class History:
         self._keyed: dict[str, str] = {}  # hosts share most resources, so their digests too
 
     @classmethod
-    async def open(cls, path: Path, limits: Limits | None = None) -> History:
-        """Make or migrate the database at `path`. Raises HistoryError: newer format, no permission, not a database."""
+    async def open(cls, path: Path, limits: Limits | None = None, mask: Mask | None = None) -> History:
+        """Make or migrate the database at `path`. mask: takes secrets out of plain values. Raises HistoryError: newer
+        format, no permission, not a database."""
         async with told(path):
             locks, key = await asyncio.to_thread(prepare, path)
             try:
@@ -61,7 +64,9 @@ class History:
                 raise
         writer = Writer(connection, path, limits or Limits())
         writer.start()
-        return cls(path, writer, reader, locks, key)
+        history = cls(path, writer, reader, locks, key)
+        history._mask = mask or _as_it_is
+        return history
 
     async def __aenter__(self) -> History:
         return self
@@ -101,11 +106,11 @@ class History:
 
     async def intend(self, run: int, plan: Plan, attempt: str) -> None:
         """Returns once every change of the plan is on disk as intended. Raises HistoryError: then change nothing."""
-        await self._writer.commit(*statements.intents(run, plan, attempt, self._key))
+        await self._writer.commit(*statements.intents(run, masked_plan(plan, self._mask), attempt, self._key))
 
     async def record(self, run: int, result: PassResult, trace_id: str) -> None:
         """What became of one host. Batched: on disk within a quarter of a second, or with the next intent."""
-        self._writer.put(*statements.results(run, result, trace_id, self._key))
+        self._writer.put(*statements.results(run, masked_result(result, self._mask), trace_id, self._key))
 
     async def finish_run(self, run: int, verdicts: Sequence[str]) -> None:
         """The run ended in order; everything of it is on disk. Intents still without a result are unknown."""
@@ -213,6 +218,10 @@ class History:
         async with told(self.path), self._reader.execute(sql, asked) as cursor:
             cursor.row_factory = aiosqlite.Row
             return list(await cursor.fetchall())
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _who() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -15,8 +15,12 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,255}\$?\Z")
 
 
 class Spec(BaseModel):
-    """Frozen, strict, and closed: what is not named here is a mistake. Built when it is first used: few kinds are."""
+    """Frozen, strict, and closed: what is not named here is a mistake. Built when it is first used: few kinds are.
 
+    secrets: attributes that may hold secrets: what they say never meets an argv, an environment or another's file.
+    """
+
+    secrets: ClassVar[frozenset[str]] = frozenset()
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -25,6 +25,8 @@ class BlockSpec(Spec):
         content: |
           10.0.0.1 db-1
     """
+
+    secrets: ClassVar[frozenset[str]] = frozenset({"content"})
 
     content: str | None = Field(None, description="The lines themselves.")
     template: str | None = Field(None, description="A file below files/, rendered with Jinja2.")

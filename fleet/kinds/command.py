@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -26,6 +26,8 @@ class CommandSpec(Spec):
         timeout: 60
     """
 
+    secrets: ClassVar[frozenset[str]] = frozenset({"stdin"})
+
     argv: tuple[str, ...] | None = Field(None, strict=False, description="Program and words, as they are: no shell.")
     shell: str | None = Field(None, description="Text for sh instead.")
     unless: str | None = Field(None, description="Text for sh; when it exits 0 there is nothing to do.")
@@ -33,6 +35,7 @@ class CommandSpec(Spec):
     timeout: int = Field(300, ge=1, le=86400, description="Seconds it may take; then it and its children are killed.")
     cwd: str | None = Field(None, description="Where it runs.")
     environment: Mapping[str, str] = Field(default_factory=dict, description="Variables it gets besides the usual.")
+    stdin: str = Field("", description="Text for its standard input; the place for a secret, which others cannot see.")
 
     @field_validator("creates", "cwd")
     @classmethod
@@ -47,7 +50,7 @@ class CommandSpec(Spec):
             raise ValueError("expected exactly one of argv and shell")
         if self.argv is not None and (not self.argv or not self.argv[0]):
             raise ValueError("argv names no program")
-        for text in (*(self.argv or ()), self.shell or "", self.unless or ""):
+        for text in (*(self.argv or ()), self.shell or "", self.unless or "", self.stdin):
             if "\0" in text:
                 raise ValueError("a command cannot hold NUL")
         for name in self.environment:
@@ -119,6 +122,7 @@ def _command(spec: CommandSpec) -> Step:
     return Command(
         argv=spec.argv or (),
         shell=spec.shell or "",
+        stdin=spec.stdin.encode(),
         cwd=spec.cwd or "",
         environment=spec.environment,
         timeout=spec.timeout,

@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from fleet.kinds import _path_steps, _paths
 from fleet.kinds._paths_answer import Seen
 from fleet.kinds._spec import Account, EnsureField, Mode, Spec, check_path, owners, parents
+from fleet.model import sealed
 from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
 from fleet.model.kind import Kind, Probe, Stage
 from fleet.model.step import Put, Step
 from fleet.model.value import State
+
+# What must not be shown is nobody's business on the host either: unless the mode is said, no wider than this.
+CLOSED = "640"
 
 
 class FileSpec(Spec):
@@ -28,6 +32,8 @@ class FileSpec(Spec):
         mode: "0644"
         validate: nginx -t -c {path}
     """
+
+    secrets: ClassVar[frozenset[str]] = frozenset({"content"})
 
     content: str | None = Field(None, description="The text itself.")
     template: str | None = Field(None, description="A file below files/, rendered with Jinja2.")
@@ -62,8 +68,11 @@ class FileSpec(Spec):
 def state(name: str, spec: FileSpec, content: bytes | None) -> State | None:
     if spec.ensure == "absent":
         return None
-    wanted: dict[str, Any] = {"type": "file", "sha256": hashlib.sha256(content or b"").hexdigest()}
-    wanted |= {k: v for k, v in (("owner", spec.owner), ("group", spec.group), ("mode", spec.mode)) if v is not None}
+    data = content or b""
+    digest = hashlib.sha256(data).hexdigest() if spec.source is not None else sealed.sha256(data)
+    wanted: dict[str, Any] = {"type": "file", "sha256": digest}
+    mode = spec.mode or (CLOSED if spec.sensitive or sealed.holds(digest) else None)
+    wanted |= {k: v for k, v in (("owner", spec.owner), ("group", spec.group), ("mode", mode)) if v is not None}
     return wanted
 
 
@@ -80,6 +89,8 @@ def _observed(resource: Resource, seen: Seen | Unreadable | None) -> Observed:
         return seen
     spec: FileSpec = resource.spec
     found = _paths.attributes(seen, spec.owner, spec.group) | {"size": seen.size}
+    if _closed(resource) and not int(found["mode"], 8) & ~int(CLOSED, 8):
+        found["mode"] = CLOSED  # narrower is as good
     if seen.type == "file":
         if not seen.digest:
             return Unreadable("it exists, but its content cannot be read")
@@ -87,6 +98,11 @@ def _observed(resource: Resource, seen: Seen | Unreadable | None) -> Observed:
         if seen.content is not None:
             found["content"] = seen.content
     return found
+
+
+def _closed(resource: Resource) -> bool:
+    """Whether its mode is ours to close, not the repository's to say."""
+    return resource.spec.mode is None and resource.desired is not None and resource.desired.get("mode") == CLOSED
 
 
 def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
@@ -101,15 +117,17 @@ def _steps(change: Change) -> tuple[Step, ...]:
     seen = before["sha256"] if before is not None else ""
     if change.after is None:
         return (_path_steps.same(resource.name, seen), _path_steps.remove(resource.name))
+    mode = spec.mode or ""
+    if _closed(resource) and (before is None or "mode" in change.attributes):
+        # For its owner alone, or for the group that the repository names.
+        mode = CLOSED if spec.group else "600"
     if before is not None and seen == change.after["sha256"]:
         return (
             _path_steps.same(resource.name, seen),
-            *_path_steps.own_file(resource.name, spec.owner, spec.group, spec.mode),
+            *_path_steps.own_file(resource.name, spec.owner, spec.group, mode or None),
         )
     validate = tuple(shlex.split(spec.check)) if spec.check else ()
     content = resource.content or b""
-    # What must not be shown is made for its owner alone, unless the repository says otherwise.
-    mode = spec.mode or ("600" if spec.sensitive and before is None else "")
     return (Put(resource.name, content, seen, spec.owner or "", spec.group or "", mode, validate),)
 
 

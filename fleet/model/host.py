@@ -44,11 +44,27 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretSource:
+    """Where a secret is to be had, without its value. path, blob: the SOPS file and Git's id of it. keys: where in the
+    decrypted document. digest: of its ciphertext, 16 hex digits. remote: its key is asked of a key service."""
+
+    name: str
+    digest: str
+    path: str
+    blob: str
+    format: str
+    keys: tuple[str, ...]
+    remote: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Resource:
     """One thing on one host, ready to be compared. Hosts that should have the same thing share the same object.
 
     id: "KIND:NAME". spec: the kind's validated `Spec`. desired: plain values to compare, None when it must be absent.
     content: the rendered bytes of the kinds that carry some. needs: declared edges, by id.
+    secrets: tokens (model/sealed.py) of the secrets that stand in it; what they stand for comes with the transport.
+    sensitive: nothing of it is shown at all.
     watches: action → ids whose change makes it due, e.g. {"reload": ("file:/etc/nginx/nginx.conf",)}.
     node: the merged configuration with its Origin chain, for `explain`. digest: hex sha256 of all but node and origin.
     """
@@ -63,6 +79,7 @@ class Resource:
     watches: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     drift: Drift = "correct"
     sensitive: bool = False
+    secrets: tuple[str, ...] = ()
     role: str = ""
     origin: Origin = field(default=Origin(""), compare=False)
     node: Node | None = field(default=None, compare=False, repr=False)
@@ -88,6 +105,7 @@ class HostSpec:
 
     resources: in `graph.order`. variables: the host's merged variables, for `show` and `explain`.
     uses_facts: some template reads `facts`; until the first probe gathered them, those resources are left out.
+    secrets: where the secrets that its resources hold are to be had, by name.
     """
 
     name: str
@@ -100,6 +118,7 @@ class HostSpec:
     digest: str
     uses_facts: bool = False
     origin: Origin = field(default=Origin(""), compare=False)
+    secrets: tuple[SecretSource, ...] = ()
 
     @property
     def label(self) -> str:

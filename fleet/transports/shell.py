@@ -151,11 +151,14 @@ def _run(step: Command) -> bytes:
     """`exec`, so that a word never means a built-in or a function of ours."""
     if step.shell:
         text = b'fl_x=$(cat <&3); exec 3<&-; eval "unset fl_x; $fl_x"'
-        return b"printf %s " + quote(step.shell) + b" | { exec sh -c " + quote(text) + b" 3<&0 </dev/null; }"
+        reads = b"<&4 4<&-" if step.stdin else b"</dev/null"
+        run = b"printf %s " + quote(step.shell) + b" | { exec sh -c " + quote(text) + b" 3<&0 " + reads + b"; }"
+        return _input(step.stdin) + b"{ exec 4<&0; " + run + b"; }" if step.stdin else run
     # A leading dash would be an option of exec.
     run = (b"exec env -- " if step.argv[0].startswith("-") else b"exec ") + words(step.argv)
-    if not step.stdin:
-        return run
-    encoding, content = encoded(step.stdin)
-    decoded = b" | base64 -d" if encoding == b"base64" else b""
-    return b"printf %s " + content + decoded + b" | { " + run + b"; }"
+    return _input(step.stdin) + b"{ " + run + b"; }" if step.stdin else run
+
+
+def _input(stdin: bytes) -> bytes:
+    encoding, content = encoded(stdin)
+    return b"printf %s " + content + (b" | base64 -d | " if encoding == b"base64" else b" | ")

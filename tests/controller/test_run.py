@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from fleet.controller.run import Parts, Run, run_all
 from fleet.controller.sessions import Sessions
 from fleet.errors import Failure, TransportError
+from fleet.masking import Masker
 from fleet.model.change import PassResult, Plan, Verdict
 from fleet.model.host import HostSpec, Target
 from fleet.model.port import Session
 from fleet.model.step import Batch, Outcome, Report
+from fleet.secrets.identities import Identities
+from fleet.secrets.vault import Vault
 from fleet.telemetry import Telemetry
 from tests.converge.world import KINDS, Deaf, World, host, resource
 
@@ -81,7 +85,9 @@ def hosts(names: Sequence[str]) -> list[HostSpec]:
 
 
 def parts(worlds: Mapping[str, object], journal: Memo) -> Parts:
-    return Parts(KINDS, Sessions({"ssh": Worlds(worlds)}), journal, Telemetry())
+    telemetry, masker = Telemetry(), Masker()
+    vault = Vault(Identities(Path("/nonexistent")), masker, lambda source: b"", telemetry.span)
+    return Parts(KINDS, Sessions({"ssh": Worlds(worlds)}), journal, telemetry, vault, masker)
 
 
 def test_what_goes_wrong_on_one_host_stays_with_that_host() -> None:

@@ -64,7 +64,8 @@ async def _ask_and_apply(job: Job) -> Answer:
     pending = {(r.environment, r.host): r for r in planned.results if r.verdict is Verdict.PENDING}
     if planned.interrupted or not pending:
         return answer(job, planned, applied=False)
-    show(render(pending.values(), detail_of(job.invocation, job.short)) + "\n", color=job.invocation.color)
+    said = render(pending.values(), detail_of(job.invocation, job.short)) + "\n"
+    show(job.invocation.masker.text(said), color=job.invocation.color)
     changes = sum(len(r.plan.changes) for r in pending.values() if r.plan is not None)
     question = f"{heading(job)}make {count(changes, 'change')} on {count(len(pending), 'host')}?"
     if not await ask(question, job.invocation.color):

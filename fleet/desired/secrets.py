@@ -1,0 +1,113 @@
+"""Which secret a name means on which host: the files of an environment's layers in, a table per host out. No value is
+ever seen here; a secret is its name, the digest of its ciphertext, and where that stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from fleet.desired.check import near
+from fleet.desired.inventory import member
+from fleet.desired.load import Layer
+from fleet.desired.source import Tree
+from fleet.errors import Origin, Problem
+from fleet.model.host import SecretSource
+from fleet.model.value import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A secret as a host has it. over: what it won against, strongest first."""
+
+    source: SecretSource
+    origin: Origin
+    layer: str
+    over: tuple[Found, ...] = ()
+
+
+Table = Mapping[str, Found]
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Of one environment. shared: every host's; own: of the hosts with files of their own, those over the shared."""
+
+    environment: str = ""
+    shared: Table = field(default_factory=dict)
+    own: Mapping[str, Table] = field(default_factory=dict)
+
+    def of(self, host: str) -> Table:
+        return self.own.get(host, self.shared)
+
+    def missing(self, name: str, host: str) -> tuple[str, str, str]:
+        """What is wrong with a name that is not there: message, what was expected, hint."""
+        where = f"on {host}" if host in self.own else f"in {self.environment}"
+        expected = f"a name in {self.environment}/secrets.sops.yaml, or in a layer below it"
+        hint = near(name, self.of(host)) or f"add it: fleet secrets set -e {self.environment} {name}"
+        return f"there is no secret `{name}` {where}", expected, hint
+
+
+def secrets_of(name: str, layers: Sequence[Layer], tree: Tree, problems: list[Problem]) -> Secrets:
+    """The environment's, layers weakest first. Two files of one layer and host must not name the same secret."""
+    shared: dict[str, Found] = {}
+    for layer in layers:
+        _add(shared, layer, "", tree, problems)
+    own: dict[str, Table] = {}
+    mine = layers[-1] if layers else Layer(name)
+    for host in sorted({one.host for one in mine.secrets.values()} - {""}):
+        table = dict(shared)
+        _add(table, mine, host, tree, problems)
+        own[host] = table
+    return Secrets(name, shared, own)
+
+
+def _add(table: dict[str, Found], layer: Layer, host: str, tree: Tree, problems: list[Problem]) -> None:
+    fresh: dict[str, Found] = {}
+    for path, file in sorted(layer.secrets.items()):
+        if file.host != host:
+            continue
+        for entry in file.entries.values():
+            if entry.name in fresh:
+                message = f"two files of this layer name the secret `{entry.name}`"
+                problems.append(Problem(entry.origin, message, also=(fresh[entry.name].origin,)))
+                continue
+            blob = tree.entries[path].blob
+            source = SecretSource(entry.name, entry.digest, path, blob, file.format, entry.keys, file.remote)
+            weaker = table.get(entry.name)
+            over = () if weaker is None else (weaker, *weaker.over)
+            fresh[entry.name] = Found(source, entry.origin, layer.name, over)
+    table.update(fresh)
+
+
+def common_readers(layers: Mapping[str, Layer], chains: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:
+    """Warnings: files of two environments, neither of which builds on the other, that one key can read. Whoever may
+    commit to the one could have the other's secrets sent to its hosts: nothing binds a SOPS file to its path."""
+    allowed = {one for layer in layers.values() for one in _shared_recipients(layer)}
+    readers: dict[str, dict[str, str]] = {}
+    for name in chains:
+        for path, file in sorted(layers[name].secrets.items()) if name in layers else ():
+            for recipient in file.recipients - allowed:
+                readers.setdefault(recipient, {}).setdefault(name, path)
+    told: set[tuple[str, str]] = set()
+    for recipient, where in sorted(readers.items()):
+        for name, path in where.items():
+            for other, elsewhere in where.items():
+                pair = (path, elsewhere)
+                if other <= name or pair in told or other in chains[name] or name in chains[other]:
+                    continue
+                told.add(pair)
+                message = f"{name} and {other} have secrets that one key can read: {_short(recipient)}"
+                hint = (
+                    "one age identity per environment; people who may read all: `secrets: {shared_recipients: [...]}`"
+                )
+                also = (Origin(elsewhere, 1, 1),)
+                yield Problem(Origin(path, 1, 1), message, "a key of its own", hint, also=also, severity="warning")
+
+
+def _shared_recipients(layer: Layer) -> list[str]:
+    node: Node | None = None if layer.environment is None else member(layer.environment, "secrets", "shared_recipients")
+    return [str(one.value) for one in node.value] if node is not None and isinstance(node.value, list) else []
+
+
+def _short(recipient: str) -> str:
+    return recipient if len(recipient) <= 24 else f"{recipient[:12]}…{recipient[-8:]}"

@@ -1,0 +1,46 @@
+"""Which keys may open an environment's files. An identity of its own shuts out every other: a file of production that
+was copied into dev is then no use to anybody in dev (nothing binds a SOPS file to its path)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+# What sops and the programs it starts need to work at all.
+_USUAL = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SOPS_GPG_EXEC")
+# Where age identities, ssh keys and gpg's keyring are found by sops itself.
+_PERSONAL = ("HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "GNUPGHOME", "GPG_TTY", "SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE",
+             "SOPS_AGE_KEY_CMD", "SOPS_AGE_SSH_PRIVATE_KEY_FILE", "SOPS_AGE_SSH_PRIVATE_KEY_CMD")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """directory: ENVIRONMENT.txt in it is that environment's age identity. credentials: systemd's directory of the
+    service (systemd.exec(5), LoadCredential=), where it is called age.ENVIRONMENT."""
+
+    directory: Path
+    credentials: Path | None = None
+
+    def file(self, environment: str) -> Path | None:
+        """The environment's own identity; None: whoever runs fleet uses their own keys."""
+        if not environment:
+            return None
+        given = (self.credentials / f"age.{environment}",) if self.credentials is not None else ()
+        return next((path for path in (*given, self.directory / f"{environment}.txt") if path.is_file()), None)
+
+    def child_environment(self, environment: str, remote: bool) -> Mapping[str, str]:
+        """The variables that sops gets. remote: a key service is asked, by whatever its client reads."""
+        if remote:
+            found = dict(os.environ)
+        else:
+            found = {name: os.environ[name] for name in (*_USUAL, *_PERSONAL) if name in os.environ}
+        own = self.file(environment)
+        if own is not None:
+            keyring = str(Path(found.get("HOME", "/")) / ".gnupg")
+            found = {name: value for name, value in found.items() if not name.startswith("SOPS_AGE")}
+            found |= {"SOPS_AGE_KEY_FILE": str(own), "GNUPGHOME": found.get("GNUPGHOME", keyring)}
+            # sops looks for more identities of its own there.
+            found |= {"HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent"}
+        return found
