@@ -31,6 +31,7 @@ SECTIONS = {
         "impact",
         "diff",
         "hosts",
+        "secrets",
         "kinds",
         "schema",
     ),

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import click
 
 from fleet.cli.printable import one_line, printable
+from fleet.cli.words import count
+from fleet.model import sealed
 from fleet.model.change import Change, Plan
 from fleet.model.value import Value
 
@@ -48,7 +50,7 @@ def change_lines(change: Change, plan: Plan, detail: Detail) -> list[str]:
     """The change and all that it does, indented by two."""
     symbol, color = SYMBOLS[change.action]
     head = f"  {click.style(f'{symbol} {one_line(change.resource.id)}', fg=color, bold=True)}"
-    notes = [note for note in (_trigger(change, plan), _provisional(change, plan)) if note]
+    notes = [note for note in (_trigger(change, plan), _provisional(change, plan), _secrets(change)) if note]
     if notes:
         head += "  " + click.style("; ".join(notes), dim=True)
     return [head] if detail.short else [head, *("      " + line for line in _body(change, detail))]
@@ -146,6 +148,17 @@ def _trigger(change: Change, plan: Plan) -> str:
     why = f"since {one_line(watched[0])} changes" if watched else "still due from an earlier run"
     more = f" and {len(watched) - 1} more" if len(watched) > 1 else ""
     return f"{one_line(change.due)}, {why}{more}"
+
+
+def _secrets(change: Change) -> str:
+    """Which secrets are not yet what they should be, when what stands there was seen."""
+    before = change.before or {}
+    resource = change.resource
+    if not resource.secrets or change.action != "update" or not ({"content", *before} & {*CONTENT, *change.attributes}):
+        return ""
+    there = {str(one) for one in sealed.every_leaf(dict(before))}
+    missing = dict.fromkeys(one.name for text in resource.secrets if text not in there for one in sealed.leaves(text))
+    return f"{count(len(missing), 'secret')} changed: {', '.join(map(one_line, missing))}" if missing else ""
 
 
 def _provisional(change: Change, plan: Plan) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleet.errors import Failure, TransportError
+from fleet.model import sealed
 from fleet.model.port import Session
 from fleet.model.step import Batch, Outcome, Script, Status, Task
 
@@ -49,6 +50,8 @@ def read_facts(outcome: Outcome) -> dict[str, Any]:
     for line in outcome.output.decode(errors="backslashreplace").splitlines():
         name, _, value = line.partition("=")
         value = value.strip().strip("\"'")
+        if sealed.holds(value):
+            continue  # what would be taken for a secret's place is no fact
         if name.startswith("os.") and name[3:] in _OS:
             found["os"][_OS[name[3:]]] = value
         elif name == "uname":

@@ -52,6 +52,7 @@ class EnvironmentSpec:
     settings: Node = field(repr=False)
     assigned: tuple[Assignment, ...] = field(default=(), repr=False)
     details: Mapping[str, HostDetail] = field(default_factory=dict, repr=False)
+    secrets: Secrets = field(default_factory=Secrets, repr=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -111,7 +112,8 @@ class Assembler:
             specs[host_name] = _with_secrets(spec, around.secrets)
             details[host_name] = HostDetail(host.entry, tuple(built.values()), _views(host, mine, around, tables))
         chain = tuple(one.name for one in layers)
-        return EnvironmentSpec(name, chain, specs, environment.settings, assigned, details), findings.all()
+        said = EnvironmentSpec(name, chain, specs, environment.settings, assigned, details, around.secrets)
+        return said, findings.all()
 
     def _inventory(
         self, environment: Merged, facts: Facts, tree: Tree, tables: _Tables, findings: Findings

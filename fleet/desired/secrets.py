@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fleet.desired.check import near
 from fleet.desired.inventory import member
 from fleet.desired.load import Layer
+from fleet.desired.sops import SecretFile
 from fleet.desired.source import Tree
 from fleet.errors import Origin, Problem
 from fleet.model.host import SecretSource
@@ -30,11 +31,13 @@ Table = Mapping[str, Found]
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Of one environment. shared: every host's; own: of the hosts with files of their own, those over the shared."""
+    """Of one environment. shared: every host's; own: of the hosts with files of their own, those over the shared.
+    files: the SOPS files of all its layers, by path."""
 
     environment: str = ""
     shared: Table = field(default_factory=dict)
     own: Mapping[str, Table] = field(default_factory=dict)
+    files: Mapping[str, SecretFile] = field(default_factory=dict)
 
     def of(self, host: str) -> Table:
         return self.own.get(host, self.shared)
@@ -58,7 +61,8 @@ def secrets_of(name: str, layers: Sequence[Layer], tree: Tree, problems: list[Pr
         table = dict(shared)
         _add(table, mine, host, tree, problems)
         own[host] = table
-    return Secrets(name, shared, own)
+    files = {path: file for layer in layers for path, file in sorted(layer.secrets.items())}
+    return Secrets(name, shared, own, files)
 
 
 def _add(table: dict[str, Found], layer: Layer, host: str, tree: Tree, problems: list[Problem]) -> None:

@@ -119,8 +119,7 @@ def _steps(change: Change) -> tuple[Step, ...]:
         return (_path_steps.same(resource.name, seen), _path_steps.remove(resource.name))
     mode = spec.mode or ""
     if _closed(resource) and (before is None or "mode" in change.attributes):
-        # For its owner alone, or for the group that the repository names.
-        mode = CLOSED if spec.group else "600"
+        mode = CLOSED
     if before is not None and seen == change.after["sha256"]:
         return (
             _path_steps.same(resource.name, seen),

@@ -32,13 +32,13 @@ def sops() -> str:
 async def decrypt(content: bytes, format_: str, environment: Mapping[str, str], remote: bool) -> bytes:
     """The plain document as JSON, or the bytes of a binary file. Raises SecretError with what sops said."""
     output = "binary" if format_ == "binary" else "json"
-    words = (sops(), "decrypt", "--input-type", format_, "--output-type", output, "/dev/stdin")
+    words = (sops(), "decrypt", "--input-type", format_, "--output-type", output)
     for alone in ((), *(() if remote else _ALONE))[::-1]:
         code, said, error = await _run((*alone, *words), content, environment)
         if code and alone and b"unshare" in error:
             continue  # not for this user, or not here
         if code:
-            raise SecretError(_reason(error))
+            raise SecretError(reason(error))
         return said
     raise SecretError("sops could not be started")
 
@@ -63,7 +63,7 @@ async def _run(words: Sequence[str], content: bytes, environment: Mapping[str, s
     return child.returncode or 0, said, error_text
 
 
-def _reason(error: bytes) -> str:
+def reason(error: bytes) -> str:
     """sops tells much; what a person needs is which sort of trouble it is."""
     text = error.decode(errors="backslashreplace")
     low = text.lower()
@@ -71,5 +71,8 @@ def _reason(error: bytes) -> str:
         return "its MAC does not match: it was changed without sops; take the last good version from Git"
     if "no identity matched" in low or "failed to load age identities" in low or "failed to get the data key" in low:
         return "no key that is here can open it"
+    if "no matching creation rules" in low or "config file not found" in low or "no master keys" in low:
+        rule = "creation_rules: [{path_regex: environments/ENV/, age: RECIPIENT}]"
+        return f"nobody says who may read it; add a rule to .sops.yaml at the top of the repository: {rule}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return " ".join(lines)[:300] or "sops failed and said nothing"

@@ -7,7 +7,7 @@ like a line with secrets shows what surrounds them; of any other line nothing is
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from fleet.model import sealed
 from fleet.model.sealed import Token
@@ -23,10 +23,20 @@ def covered(old: str, new: str, opened: Open, hide: Hide) -> str:
     same = {line: line for line in lines if not sealed.holds(line)}
     same |= {opened(line).decode(errors="surrogateescape"): line for line in secret}
     patterns = [around for line in secret if re.search(r"\w{2}", (around := _around(line))[0])]
-    return "\n".join(_covered(old.split("\n"), same, patterns, hide))
+    return "\n".join(_covered(_folded(old.split("\n"), same), same, patterns, hide))
 
 
-def _covered(old: list[str], same: dict[str, str], patterns: list[list[str]], hide: Hide) -> Iterator[str]:
+def _folded(lines: list[str], same: dict[str, str]) -> Iterator[str]:
+    """Lines that together are what one line with a secret of several lines opens to, as one."""
+    long = sorted((text.split("\n") for text in same if "\n" in text), key=len, reverse=True)
+    at = 0
+    while at < len(lines):
+        found = next((one for one in long if lines[at : at + len(one)] == one), [lines[at]])
+        yield "\n".join(found)
+        at += len(found)
+
+
+def _covered(old: Iterable[str], same: dict[str, str], patterns: list[list[str]], hide: Hide) -> Iterator[str]:
     """Lines in a row of which nothing is shown become one."""
     hidden: list[str] = []
     for line in old:

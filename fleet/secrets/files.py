@@ -1,0 +1,175 @@
+"""SOPS files as people change them: one value, all of one in an editor, all keys anew. sops does the work; a file is
+replaced whole or not at all, and no plain text ever lies on a disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fleet.errors import SecretError
+from fleet.secrets.program import reason, sops
+
+_UNCHANGED = 200  # sops edit: the text is as it was
+_NO_ROOM = 111
+# A file system in memory that only the editor sees, and that ends with it, however it ends.
+_ROOM = """\
+mount -t tmpfs -o mode=0700,noswap tmpfs "$1" 2>/dev/null || mount -t tmpfs -o mode=0700 tmpfs "$1" || exit 111
+cat <"$2" >"$1/$4" || exit
+d=$1 out=$3 name=$4; shift 4
+TMPDIR=$d "$@" "$d/$name" || exit
+cat <"$d/$name" >"$out"
+"""
+_ALONE = (("unshare", "--mount"), ("unshare", "--user", "--map-root-user", "--mount"))
+_VIM = ("vim", "nvim", "vi", "view", "vim.basic", "vim.tiny", "vim.nox", "vim.gtk3")
+
+
+@dataclass(frozen=True, slots=True)
+class Sops:
+    """One way to run sops. variables: its environment, with the identity that it needs."""
+
+    path: Path
+    format: str
+    variables: Mapping[str, str] = field(repr=False)
+
+    def create(self, content: bytes) -> None:
+        """A new file, for whom .sops.yaml says. content: the plain document. Raises SecretError."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        words = ("encrypt", "--filename-override", str(self.path), *self._types())
+        _write(self.path, self._run(words, content))
+
+    def set(self, keys: Sequence[str], value: str) -> None:
+        """One value of a file that is there; every other stays as it is, byte for byte. Raises SecretError."""
+        index = "".join(f"[{json.dumps(key)}]" for key in keys)
+        with _Copy(self.path) as copy:
+            words = ("set", "--value-stdin", *self._types(), str(copy), index)
+            self._run(words, json.dumps(value).encode())
+
+    def rotate(self) -> None:
+        """Encrypt everything anew with a fresh key, for whom .sops.yaml says now. Raises SecretError."""
+        if any((folder / ".sops.yaml").is_file() for folder in self.path.absolute().parents):
+            self._run(("updatekeys", "--yes", "--input-type", self.format, str(self.path)), b"")
+        with _Copy(self.path) as copy:
+            self._run(("rotate", "--in-place", *self._types(), str(copy)), b"")
+
+    def edit(self) -> bool:
+        """All of it in the user's editor, in memory. Whether anything was changed. Raises SecretError."""
+        room = _room(self.path)
+        for alone in _ALONE:
+            code, found = self._edited((*alone, "--", "sh", "-c", _ROOM, "sh", str(room)))
+            if code == _UNCHANGED:
+                return False
+            if code == 0 and found:
+                _write(self.path, found)
+                return True
+            if code not in (1, _NO_ROOM):
+                break
+        else:
+            hint = "change one value with: fleet secrets set"
+            raise SecretError(f"{room} cannot be made a private place in memory here, or the editor failed; {hint}")
+        raise SecretError(f"sops or the editor ended with exit code {code}; the file is as it was")
+
+    def _edited(self, words: Sequence[str]) -> tuple[int, bytes]:
+        """The exit code, and the ciphertext afterwards. The terminal is the editor's."""
+        give, take = os.pipe(), os.pipe()
+        names = (f"/dev/fd/{give[0]}", f"/dev/fd/{take[1]}", "secrets")
+        run = (*words, *names, sops(), "edit", *self._types())
+        editor = self.variables.get("SOPS_EDITOR") or os.environ.get("VISUAL") or os.environ.get("EDITOR")
+        terminal = {name: os.environ[name] for name in ("TERM", "COLORTERM") if name in os.environ}
+        variables = {**self.variables, **terminal, **({"SOPS_EDITOR": careful(editor)} if editor else {})}
+        found = bytearray()
+        reader = threading.Thread(target=_read_all, args=(take[0], found), daemon=True)
+        writer = threading.Thread(target=_write_all, args=(give[1], self.path.read_bytes()), daemon=True)
+        with subprocess.Popen(run, env=variables, pass_fds=(give[0], take[1])) as child:
+            os.close(give[0])
+            os.close(take[1])
+            reader.start()
+            writer.start()
+            code = child.wait()
+        reader.join()
+        return code, bytes(found)
+
+    def _run(self, words: Sequence[str], given: bytes) -> bytes:
+        # .sops.yaml is looked for from where the file is.
+        run = (sops(), *words)
+        done = subprocess.run(
+            run, input=given, env=self.variables, cwd=self.path.parent, capture_output=True, check=False
+        )
+        if done.returncode:
+            raise SecretError(f"{self.path.name}: {reason(done.stderr)}")
+        return done.stdout
+
+    def _types(self) -> tuple[str, ...]:
+        return ("--input-type", self.format, "--output-type", self.format)
+
+
+def careful(editor: str) -> str:
+    """An editor's words, told to keep no copies where we know how."""
+    words = shlex.split(editor)
+    program = Path(shutil.which(words[0]) or words[0]).resolve().name if words else ""
+    if program in _VIM and program != "busybox":
+        words += ["-n", "-i", "NONE", "--cmd", "set nobackup nowritebackup noundofile"]
+    return shlex.join(words)
+
+
+def _room(path: Path) -> Path:
+    """A directory that is always there and that neither the file nor a program is in."""
+    used = (path.absolute(), Path.cwd())
+    for place in map(Path, ("/mnt", "/media", "/srv", "/opt")):
+        if place.is_dir() and not any(one.is_relative_to(place) for one in used):
+            return place
+    raise SecretError("there is no directory to mount a private file system on: /mnt, /media or /srv")
+
+
+class _Copy:
+    """A copy of the ciphertext beside the file, which takes its place when all went well."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> Path:
+        handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(self._path.read_bytes())
+        self._copy = Path(name)
+        return self._copy
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            _write(self._path, self._copy.read_bytes())
+        self._copy.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all, with the mode that was there."""
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _read_all(descriptor: int, found: bytearray) -> None:
+    with os.fdopen(descriptor, "rb") as file:
+        found.extend(file.read())
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+    except BrokenPipeError:
+        pass  # nobody made a room for it
