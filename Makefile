@@ -53,8 +53,8 @@ dev: $(DEV) ## make the environment follow the working tree (editable install), 
 	@rm -f $(FLEET)
 
 lock: $(DEV) ## resolve the newest versions that pyproject.toml allows into requirements*.lock
-	$(LOCK) pyproject.toml -o requirements.lock
-	$(LOCK) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) pyproject.toml --extra sops -o requirements.lock
+	$(LOCK) pyproject.toml --extra sops --extra dev -c requirements.lock -o requirements-dev.lock
 	printf 'hatchling\npip\n' | $(LOCK) - -c requirements-dev.lock -o requirements-build.lock
 
 clean: ## remove the environment, the stamps and everything that was built

@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
@@ -130,6 +130,8 @@ class App:
             number = await journal.start_run(command, names, fleet.revision, trace_id)
             wanted = {(h.environment, h.name): {r.id: r.digest for r in h.resources} for h in hosts}
             settled = await journal.settled(wanted) if apply else {}
+            withheld = await journal.withheld()
+            hosts = [_closed(host, withheld.get((host.environment, host.name), frozenset())) for host in hosts]
             run = Run(number, apply, settled, self.memories)
             await run_all(run, hosts, parts, watcher)
         times = tuple(parts.telemetry.slowest(10))
@@ -192,6 +194,14 @@ class App:
             raise ConfigError(again.problems)
         by_name = {(h.environment, h.name): h for h in again.hosts}
         return [by_name.get((h.environment, h.name), h) for h in hosts]
+
+
+def _closed(spec: HostSpec, withheld: frozenset[str]) -> HostSpec:
+    """What held a secret until now is not shown on its way to what holds none."""
+    if not any(one.id in withheld and not one.secrets and not one.sensitive for one in spec.resources):
+        return spec
+    found = (replace(one, sensitive=True) if one.id in withheld and not one.secrets else one for one in spec.resources)
+    return replace(spec, resources=tuple(found))
 
 
 async def _ask(host: HostSpec, parts: Parts) -> dict[str, Any] | None:

@@ -93,7 +93,8 @@ async def _one(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher) -> None
         span.set(verdict=str(result.verdict), round_trips=result.round_trips)
         await parts.journal.record(run.number, result, parts.telemetry.trace_id)
         if result.plan is not None and result.verdict not in (Verdict.UNREACHABLE, Verdict.UNKNOWN):
-            await parts.journal.settle(spec.environment, spec.name, _right(spec, result.plan, result))
+            right = _right(spec, result.plan, result)
+            await parts.journal.settle(spec.environment, spec.name, right, _withheld(spec, right))
     run.results[spec.environment, spec.name] = result
     watcher.done(result)
 
@@ -142,6 +143,16 @@ def _right(spec: HostSpec, plan: Plan, result: PassResult) -> dict[str, str]:
     if not result.outcomes:
         wrong |= {change.resource.id for change in plan.changes}
     return {r.id: r.digest for r in spec.resources if r.id not in wrong}
+
+
+def _withheld(spec: HostSpec, right: Mapping[str, str]) -> list[str]:
+    """Resources of which an earlier content must not be shown: those with secrets, and those that had some and are not
+    yet what they should be now (`App` marks these sensitive)."""
+    return [
+        one.id
+        for one in spec.resources
+        if one.secrets or getattr(one.spec, "sensitive", False) or (one.sensitive and one.id not in right)
+    ]
 
 
 def _writer(spec: HostSpec) -> Callable[[int], Write]:

@@ -13,7 +13,7 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -123,12 +123,16 @@ class History:
         text = json.dumps(facts, separators=(",", ":"), sort_keys=True)
         self._writer.put((statements.SAVE_FACTS, [(environment, host, time.time(), text)]))
 
-    async def settle(self, environment: str, host: str, digests: Mapping[str, str]) -> None:
+    async def settle(
+        self, environment: str, host: str, digests: Mapping[str, str], withheld: Collection[str] = ()
+    ) -> None:
         """Resource id → digest of what a pass found right on this host. Batched; costs nothing when it is the same.
+        withheld: resources of which nothing may be shown, whatever a later revision says of them.
 
         Kept under the key, since a resource's digest covers its secret.
         """
-        text = json.dumps({name: self._under_key(digest) for name, digest in sorted(digests.items())})
+        known: dict[str, Any] = {name: self._under_key(digest) for name, digest in sorted(digests.items())}
+        text = json.dumps({**known, read.WITHHELD: sorted(withheld)} if withheld else known)
         self._writer.put((statements.SETTLE, [(environment, host, text)]))
 
     def _under_key(self, digest: str) -> str:
@@ -205,6 +209,10 @@ class History:
         """Of what is wanted now (resource id → digest, per host), that which an earlier pass already found right."""
         rows = await self._rows(statements.SETTLED, {})
         return read.settled(rows, wanted, self._key)
+
+    async def withheld(self) -> dict[HostKey, frozenset[str]]:
+        """(environment, host) → resources that held a secret when they were last settled."""
+        return read.withheld(await self._rows(statements.SETTLED, {}))
 
     async def _changes(self, sql: str, asked: Mapping[str, Any]) -> list[ChangeRecord]:
         rows = await self._rows(sql, asked)

@@ -11,6 +11,8 @@ from fleet.history.alive import Locks
 from fleet.history.encoding import decode, keyed
 from fleet.history.records import ChangeRecord, PassRecord, RunRecord
 
+WITHHELD = ""  # beside resource ids, none of which is empty
+
 
 def runs(rows: Sequence[aiosqlite.Row], locks: Locks) -> list[RunRecord]:
     alive = locks.alive({row["id"] for row in rows if row["finished"] is None})
@@ -92,6 +94,11 @@ def references(rows: Sequence[aiosqlite.Row]) -> list[str]:
         for column in ("before", "after"):
             decode(row[column], note)
     return list(found)
+
+
+def withheld(rows: Iterable[aiosqlite.Row]) -> dict[tuple[str, str], frozenset[str]]:
+    known = {(row["environment"], row["host"]): json.loads(row["digests"]).get(WITHHELD, ()) for row in rows}
+    return {host: frozenset(ids) for host, ids in known.items() if ids}
 
 
 def settled(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from fleet.model.change import PassResult, Plan
@@ -43,7 +43,9 @@ class Journal(Protocol):
 
     async def record(self, run: int, result: PassResult, trace_id: str) -> None: ...
 
-    async def settle(self, environment: str, host: str, digests: Mapping[str, str]) -> None: ...
+    async def settle(
+        self, environment: str, host: str, digests: Mapping[str, str], withheld: Collection[str] = ()
+    ) -> None: ...
 
     async def finish_run(self, run: int, verdicts: Sequence[str]) -> None: ...
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from fleet.errors import SandboxError
 from fleet.sandbox.sandbox import Sandbox
@@ -22,15 +25,45 @@ def example_directory() -> Path:
     raise SandboxError("this installation carries no example environments")
 
 
-def prepare(directory: Path) -> Path:
-    """A new Git repository at `directory` with the example as its first commit; returns `directory`."""
+def prepare(directory: Path, age_dir: Path | None = None) -> Path:
+    """A new Git repository at `directory` with the example as its first commit; returns `directory`.
+
+    age_dir: where keys for its secrets are made; None: they cannot be read."""
     if (directory / "environments").exists():
         raise SandboxError(f"{directory}/environments is already there")
     directory.mkdir(parents=True, exist_ok=True)
     shutil.copytree(example_directory(), directory / "environments", ignore=shutil.ignore_patterns("README.md"))
     subprocess.run(["git", "init", "--quiet", "--initial-branch=main", str(directory)], check=True)
-    commit(directory, "The example fleet")
+    if age_dir is not None:
+        with_fresh_secrets(directory, age_dir)
+    commit(directory, "The example fleet", ("environments", *([".sops.yaml"] if age_dir is not None else [])))
     return directory
+
+
+def with_fresh_secrets(repository: Path, age_dir: Path) -> list[str]:
+    """Every secret of the example anew: random values, encrypted for identities in `age_dir` that are made where there
+    are none. The names of the files. Raises SecretError: sops or pyrage is missing."""
+    from fleet.desired.sops import read  # noqa: PLC0415 - only who wants keys needs all this
+    from fleet.secrets.files import Sops  # noqa: PLC0415
+    from fleet.secrets.identities import Identities  # noqa: PLC0415
+    from fleet.secrets.keys import allow, identity  # noqa: PLC0415
+
+    files = sorted((repository / "environments").glob("*/secrets.sops.yaml"))
+    for path in files:
+        environment = path.parent.name
+        recipient, _ = identity(age_dir / f"{environment}.txt")
+        allow(repository, (environment,), recipient)
+        names = [entry.keys for entry in read(f"{environment}/{path.name}", "", path.read_bytes(), []).entries.values()]
+        variables = Identities(age_dir).child_environment(environment, remote=False)
+        work = Sops(path, "yaml", variables)
+        first, *rest = names
+        document: Any = secrets.token_hex(16)
+        for key in reversed(first):
+            document = {key: document}
+        work.create(json.dumps(document).encode())
+        for keys in rest:
+            work.set(keys, secrets.token_hex(16))
+    return [str(path.relative_to(repository)) for path in files]
 
 
 def pin(directory: Path, sandbox: Sandbox) -> None:

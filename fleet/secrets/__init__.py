@@ -2,5 +2,7 @@
 
 program      the child process
 identities   which keys it gets
+keys         making identities, and rules for .sops.yaml
+files        changing SOPS files
 vault        decrypted files in memory, each once
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -45,7 +45,9 @@ class Memo:
         self.records[result.host] = result
         self._heard()
 
-    async def settle(self, environment: str, host: str, digests: Mapping[str, str]) -> None: ...
+    async def settle(
+        self, environment: str, host: str, digests: Mapping[str, str], withheld: Collection[str] = ()
+    ) -> None: ...
 
     async def finish_run(self, run: int, verdicts: Sequence[str]) -> None:
         self.finished = [str(verdict) for verdict in verdicts]

@@ -72,7 +72,7 @@ def _clear(sandbox: Sandbox, directory: Path) -> None:
     import shutil
 
     sandbox.down()
-    for name in ("repository", "state", "cache"):
+    for name in ("repository", "state", "cache", "age"):
         shutil.rmtree(directory / name, ignore_errors=True)
 
 
@@ -84,7 +84,7 @@ def _start(invocation: Invocation, directory: Path) -> tuple[Sandbox, Path]:
     from fleet.settings import Settings
 
     began = time.monotonic()
-    repository = prepare(directory / "repository")
+    repository = prepare(directory / "repository", directory / "age")
     sandbox = Sandbox(directory / "hosts")
     fleet = App(Settings(repository=repository, cache_dir=directory / "cache")).compile()
     hosts = [host for host in fleet.hosts if host.environment in ENVIRONMENTS]
@@ -105,7 +105,7 @@ def _play(number: int, step: Step, invocation: Invocation, sandbox: Sandbox, rep
         shown = "fleet " + shlex.join(step.fleet)
     _say(invocation, f"\n{click.style(f'{number}. {step.title}', bold=True)}\n{step.words}")
     _say(invocation, click.style(f"$ {shown}", fg="cyan"))
-    own = {f"FLEET_{name.upper()}_DIR": str(repository.parent / name) for name in ("state", "cache")}
+    own = {f"FLEET_{name.upper()}_DIR": str(repository.parent / name) for name in ("state", "cache", "age")}
     own["FLEET_KEY_FILE"] = str(sandbox.key_file)
     began = time.monotonic()
     sys.stdout.flush()

@@ -63,11 +63,13 @@ def command(directory: Path, example: bool) -> Answer:
         from fleet.sandbox.example import example_directory
 
         shutil.copytree(example_directory(), target)
+        notes = _fresh_secrets(directory)
     else:
         for name, text in STARTER.items():
             path = target / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+        notes = []
     repository = (directory / ".git").exists()
     if not repository:
         subprocess.run(["git", "init", "--quiet", "--initial-branch=main", str(directory)], check=True)
@@ -75,10 +77,30 @@ def command(directory: Path, example: bool) -> Answer:
     steps = [
         *([f"cd {directory}"] if str(directory) != "." else []),
         "fleet validate --working-tree",
-        "git add environments && git commit -m 'Our fleet'",
+        "git add . && git commit -m 'Our fleet'",
         "fleet hosts",
     ]
     text = "\n".join(
-        [f"wrote {len(written)} files:", *(f"  {name}" for name in written), "next:", *(f"  {step}" for step in steps)]
+        [
+            f"wrote {len(written)} files:",
+            *(f"  {name}" for name in written),
+            *notes,
+            "next:",
+            *(f"  {step}" for step in steps),
+        ]
     )
     return Answer(printable(text), {"directory": str(directory), "files": written, "git_init": not repository})
+
+
+def _fresh_secrets(directory: Path) -> list[str]:
+    """The example's secrets with values and keys of its own; without sops they stay, and nobody can read them."""
+    from fleet.errors import SecretError
+    from fleet.sandbox.example import with_fresh_secrets
+    from fleet.settings import Settings
+
+    age_dir = Settings().age_dir
+    try:
+        with_fresh_secrets(directory.absolute(), age_dir)
+    except SecretError as error:
+        return [f"note: its secrets cannot be read here: {error}"]
+    return [f"keys for its secrets are in {age_dir}"]

@@ -1,4 +1,4 @@
-"""`fleet secrets`: what is secret, who can read it and who uses it; `set`, `edit`, `rotate` change SOPS files."""
+"""`fleet secrets`: what is secret, who can read it and who uses it; the rest change SOPS files."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ environment_option = click.option(
     examples=(
         ("fleet secrets list -e dev", "names, places and how many hosts use each"),
         ("fleet secrets who db.password -e dev", "who can read it, where it is used, who changed it last"),
+        ("fleet secrets keygen -e dev", "once: a key for dev, and a rule in .sops.yaml"),
         ("fleet secrets set db.password -e dev", "ask for a value, and encrypt it into dev/secrets.sops.yaml"),
         ("fleet secrets edit -e dev", "the file in your editor, in memory only"),
     ),

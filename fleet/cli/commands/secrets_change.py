@@ -106,7 +106,31 @@ def rotate(invocation: Invocation, layer: str) -> Answer:
     return _written(app, *(_root(app) / file.path for file in files))
 
 
-COMMANDS = (set_, edit, rotate)
+@fleet_command("keygen", examples=(("fleet secrets keygen -e dev", "an identity for dev, and a rule for its files"),))
+@layer_option
+@click.pass_obj
+def keygen(invocation: Invocation, layer: str) -> Answer:
+    """Make an environment's age identity, where there is none, and let it read that environment's files and base's.
+
+    The identity stays on this machine, readable for you alone; give it to the controller, and keep a copy where a lost
+    disk cannot take it. Only .sops.yaml, with its public half, belongs into the repository.
+    """
+    from fleet.secrets.keys import CONFIG, allow, identity
+
+    app, loaded = _open(invocation, layer)
+    if layer == "base":
+        raise UsageError("base has no hosts, so no key of its own: every environment's key reads it")
+    path = app.settings.age_dir / f"{layer}.txt"
+    recipient, made = identity(path)
+    changed = allow(app.settings.repository, (layer, "base"), recipient)
+    lines = [f"{'wrote' if made else 'there already:'} {one_line(str(path))}", f"public key {recipient}"]
+    lines += [f"wrote {CONFIG}; commit it"] if changed else []
+    if loaded.layers[layer].secrets and changed:
+        lines.append(f"files that are there keep their readers until: fleet secrets rotate -e {layer}")
+    return Answer("\n".join(lines), {"identity": str(path), "recipient": recipient, "made": made})
+
+
+COMMANDS = (keygen, set_, edit, rotate)
 
 
 def _open(invocation: Invocation, layer: str) -> tuple[App, Loaded]:
