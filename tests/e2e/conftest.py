@@ -33,7 +33,7 @@ class Done:
 
 @dataclass
 class Field:
-    """Some hosts of one environment `lab`, and a repository for them."""
+    """Some hosts of one environment `lab`, and a repository for them. lines: more of the environment of commands."""
 
     root: Path
     sandbox: Sandbox
@@ -46,6 +46,7 @@ class Field:
             "FLEET_STATE_DIR": str(self.root / "state"),
             "FLEET_CACHE_DIR": str(self.root / "cache"),
             "FLEET_KEY_FILE": str(self.sandbox.key_file),
+            **self.lines,
         }
         return {k: v for k, v in os.environ.items() if not k.startswith(("FLEET_", "OTEL_"))} | own
 
