@@ -92,7 +92,7 @@ class Assembler:
         environment = merged(name, layers, self._shapes, findings.common)
         _reserved(children(member(environment.settings, "vars")), findings)
         around = Surroundings(name, self._engine, _files(environment, tree), tree.read)
-        around.secrets = secrets_of(name, layers, tree, findings.common)
+        around.secrets = secrets_of(environment, tree, findings.common)
         tables = _Tables(children(member(environment.settings, "vars")))
         hosts, targets = self._inventory(environment, facts, tree, tables, findings)
         bundles, assigned = self._roles(environment, tree, findings)

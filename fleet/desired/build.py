@@ -104,7 +104,7 @@ def _build(draft: Draft, view: View) -> Built:
         watches=watches,
         drift=_drift(draft, members, view),
         sensitive=bool(getattr(spec, "sensitive", False)),
-        secrets=_secrets(attributes, content),
+        secrets=_secrets(draft, attributes, content),
         role=draft.role,
         origin=draft.origin,
         node=draft.node,
@@ -120,16 +120,20 @@ def _secrets_in_place(attributes: Mapping[str, Any], draft: Draft, members: Mapp
     may = draft.kind.Spec.secrets
     for name, value in attributes.items():
         if name not in may and sealed.holds(value):
-            where = f"in {' or '.join(f'`{one}`' for one in sorted(may))} of a {draft.kind.name}" if may else ""
+            where = f"a secret only in {' or '.join(f'`{one}`' for one in sorted(may))} here" if may else ""
             message = f"a secret cannot stand in `{name}` of {draft.id}: others on the host could see it"
-            expected = where or "a secret in a file, a block, or the stdin of a command"
+            expected = where or "a secret only in a file, a block, or the stdin of a command"
             raise Wrong(Problem(members[name].origin, message, expected))
 
 
-def _secrets(attributes: Mapping[str, Any], content: bytes | None) -> tuple[str, ...]:
+def _secrets(draft: Draft, attributes: Mapping[str, Any], content: bytes | None) -> tuple[str, ...]:
     """Tokens of all secrets, each once. What is taken byte for byte holds none, whatever its bytes look like."""
     said = dict(attributes) if "source" in attributes else {**attributes, "": content}
-    return tuple(sorted({str(one) for one in sealed.every_leaf(said) if one.operation == "secret"}))
+    try:
+        return tuple(sorted({str(one) for one in sealed.every_leaf(said) if one.operation == "secret"}))
+    except ValueError as error:
+        expected = "the secret whole, as it is or through a filter that keeps it"
+        raise Wrong(Problem(draft.origin, f"{error} in {draft.id}", expected)) from error
 
 
 def completed(built: Mapping[str, Built], kinds: Mapping[str, Kind], whole: bool) -> dict[str, Built]:

@@ -151,9 +151,11 @@ class _Bounded(NodeTransformer):
         if isinstance(node, nodes.Const) and sealed.holds(getattr(node, "value", None)):
             raise TemplateSyntaxError("U+FDD0 and U+FDD1 are not available here", node.lineno)
         if isinstance(node, nodes.Compare):
-            node.expr = _filter(node.expr, "_compared")
+            node.expr = _filter(node.expr, "_whole")
             for operand in node.ops:
-                operand.expr = _filter(operand.expr, "_compared")
+                operand.expr = _filter(operand.expr, "_whole")
+        elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
+            node.node = _filter(node.node, "_whole")  # Jinja cuts by itself, without asking the environment
         elif isinstance(node, nodes.For):
             if node.recursive:
                 raise TemplateSyntaxError("recursive loops are not available here", node.lineno)
@@ -358,7 +360,7 @@ def _form(operation: str) -> Callable[[Any], str]:
     return formed
 
 
-def _compared(value: Any) -> Any:
+def _whole(value: Any) -> Any:
     untouched(value)
     return value
 
@@ -382,7 +384,7 @@ def environment() -> SandboxedEnvironment:
         "quote": _form("shell"),
         "urlencode": _form("url"),
         "tojson": _json,
-        "_compared": _compared,
+        "_whole": _whole,
         "_concat": _concat,
         "_weighed": _weighed,
         "_turns": _turns,

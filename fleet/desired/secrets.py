@@ -3,11 +3,11 @@ ever seen here; a secret is its name, the digest of its ciphertext, and where th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fleet.desired.check import near
-from fleet.desired.inventory import member
+from fleet.desired.inventory import Merged, member
 from fleet.desired.load import Layer
 from fleet.desired.sops import SecretFile
 from fleet.desired.source import Tree
@@ -50,14 +50,19 @@ class Secrets:
         return f"there is no secret `{name}` {where}", expected, hint
 
 
-def secrets_of(name: str, layers: Sequence[Layer], tree: Tree, problems: list[Problem]) -> Secrets:
-    """The environment's, layers weakest first. Two files of one layer and host must not name the same secret."""
+def secrets_of(environment: Merged, tree: Tree, problems: list[Problem]) -> Secrets:
+    """The environment's. Two files of one layer and host must not name the same secret."""
+    name, layers = environment.name, environment.layers
     shared: dict[str, Found] = {}
     for layer in layers:
         _add(shared, layer, "", tree, problems)
     own: dict[str, Table] = {}
     mine = layers[-1] if layers else Layer(name)
     for host in sorted({one.host for one in mine.secrets.values()} - {""}):
+        if host not in environment.hosts:
+            path = next(path for path, one in sorted(mine.secrets.items()) if one.host == host)
+            hint = near(host, environment.hosts)
+            problems.append(Problem(Origin(path), f"there is no host `{host}` in {name}", "a host of hosts.yaml", hint))
         table = dict(shared)
         _add(table, mine, host, tree, problems)
         own[host] = table

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from fleet.desired.yaml import SECRET_NAME, excerpt, parse
@@ -114,7 +114,7 @@ _Read = tuple[list[_Value], Mapping[str, Any]]
 
 def _yaml(path: str, content: bytes, problems: list[Problem]) -> _Read | None:
     node, wrong = parse(path, content)
-    problems.extend(wrong)
+    problems.extend(replace(one, excerpt="") for one in wrong)  # the line may be one that nobody encrypted
     if node is None or not isinstance(node.value, dict):
         return None if wrong else ([], {})
     sops = node.value.get("sops")

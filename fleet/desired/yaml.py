@@ -173,6 +173,7 @@ def _node(file: _File, event: Any, events: Iterator[Any], depth: int) -> Node:
             file.note(origin, "`!remove` takes no value", "nothing after it")
         if tag == "secret" and not (isinstance(value, str) and SECRET_NAME.match(value)):
             file.note(origin, "`!secret` without the name of a secret", "a name, such as `!secret db.password`")
+            value, tag = "", ""
         return Node(value, origin, tag=tag)
     if tag in _AFTER:
         file.note(origin, f"`!{tag}` before a map or a list", f"{_AFTER[tag]} after it")

@@ -14,7 +14,7 @@ class Script:
     seconds it may need on top of what the host is allowed for a batch."""
 
     text: str
-    args: tuple[str, ...] = ()
+    args: tuple[str, ...] = field(default=(), repr=False)
     timeout: float = 0.0
 
 
@@ -54,7 +54,7 @@ class Guard:
     """Compare and swap for all else: constant sh text that exits 0 while what was observed holds. Else: conflict."""
 
     text: str
-    args: tuple[str, ...] = ()
+    args: tuple[str, ...] = field(default=(), repr=False)
 
 
 Step: TypeAlias = Script | Command | Put | Guard

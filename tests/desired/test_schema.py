@@ -38,7 +38,7 @@ def test_the_example_is_valid_and_says_which_schema_it_follows() -> None:
     paths = sorted(str(path.relative_to(EXAMPLE)) for path in EXAMPLE.rglob("*") if path.is_file())
     tree = memory_tree({path: (EXAMPLE / path).read_bytes() for path in paths})
     assert load(tree, KINDS, None).problems == ()
-    documents = [path for path in paths if path.endswith(".yaml") and "/files/" not in path]
+    documents = [path for path in paths if path.endswith(".yaml") and "/files/" not in path and ".sops." not in path]
     assert len(documents) >= 8
     for path in documents:
         node, _ = parse(path, tree.read(path))

@@ -1,0 +1,230 @@
+"""`fleet secrets`, as it is typed: keys, values, readers, and an editor whose plain text never meets a disk."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from tests.cli.conftest import Done, Repository, git
+
+VALUE = "correct horse battery staple"
+ROLE = """\
+resources:
+  file:
+    /etc/one: {content: !secret db.password}
+    /etc/two: {content: "{{ secret('db.password') }}{{ secret('token') }}"}
+"""
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    own = {f"FLEET_{name.upper()}_DIR": str(tmp_path / name) for name in ("state", "cache", "age")}
+    own |= {"TMPDIR": str(tmp_path / "tmp"), "HOME": str(tmp_path / "home"), "TERM": "dumb"}
+    for name in ("tmp", "home"):
+        (tmp_path / name).mkdir()
+    return {k: v for k, v in os.environ.items() if not k.startswith(("FLEET_", "SOPS_", "XDG_"))} | own
+
+
+@pytest.fixture
+def run(repository: Repository, environment: dict[str, str]) -> Run:
+    """Runs `fleet secrets …` in the repository. given: its standard input."""
+
+    def run(*words: str, given: str = "", **more: str) -> Done:
+        call = [sys.executable, "-m", "fleet.cli.main", *words]
+        done = subprocess.run(call, cwd=repository.path, env=environment | more, input=given, capture_output=True,
+                              text=True, check=False, timeout=60)  # fmt: skip
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def keyed(run: Run, repository: Repository) -> Run:
+    """With a key for dev and two secrets, committed."""
+    assert run("secrets", "keygen", "-e", "dev").code == 0
+    assert run("secrets", "set", "db.password", "-e", "dev", given=VALUE + "\n").code == 0
+    assert run("secrets", "set", "token", "-e", "dev", given="tok-123").code == 0
+    repository.write({"base/roles/common.yaml": ROLE}, "secrets")
+    return run
+
+
+def ciphertexts(repository: Repository) -> dict[str, str]:
+    text = (repository.path / "environments/dev/secrets.sops.yaml").read_text()
+    return {line.strip().split(":")[0]: line.strip() for line in text.splitlines() if "ENC[" in line}
+
+
+def test_keygen_makes_a_key_and_a_rule_once(run: Run, repository: Repository, tmp_path: Path) -> None:
+    first = run("secrets", "keygen", "-e", "dev", "--json").json
+    key = tmp_path / "age/dev.txt"
+    assert first["made"] and first["identity"] == str(key) and first["recipient"].startswith("age1")
+    assert key.stat().st_mode & 0o777 == 0o600 and key.parent.stat().st_mode & 0o777 == 0o700
+    rules = (repository.path / ".sops.yaml").read_text()
+    assert "^environments/dev/" in rules and "^environments/base/" in rules and first["recipient"] in rules
+    again = run("secrets", "keygen", "-e", "dev", "--json").json
+    assert not again["made"] and again["recipient"] == first["recipient"]
+    assert (repository.path / ".sops.yaml").read_text() == rules
+    assert "every environment's key reads it" in run("secrets", "keygen", "-e", "base").err
+    assert "there is no directory environments/dve; did you mean dev?" in run("secrets", "keygen", "-e", "dve").err
+
+
+def test_a_rule_that_is_there_keeps_what_it_says(run: Run, repository: Repository) -> None:
+    rules = "# ours\ncreation_rules:\n  # people\n  - path_regex: ^environments/dev/\n    age: age1somebody\n"
+    (repository.path / ".sops.yaml").write_text(rules)
+    made = run("secrets", "keygen", "-e", "dev", "--json").json["recipient"]
+    said = (repository.path / ".sops.yaml").read_text()
+    assert "# people" in said and f"age1somebody,{made}" in said
+
+
+def test_without_a_rule_the_next_step_is_told(run: Run) -> None:
+    done = run("secrets", "set", "a", "-e", "dev", given="x")
+    assert done.code == 1 and "add a rule to .sops.yaml" in done.err and "creation_rules" in done.err
+
+
+def test_set_changes_one_value_and_no_other_ciphertext(keyed: Run, repository: Repository) -> None:
+    before = ciphertexts(repository)
+    done = keyed("secrets", "set", "token", "-e", "dev", given="another\n")
+    assert (done.code, done.out) == (0, "wrote environments/dev/secrets.sops.yaml; commit it\n")
+    after = ciphertexts(repository)
+    assert before["password"] == after["password"] and before["token"] != after["token"]
+    assert [p.name for p in (repository.path / "environments/dev").iterdir() if "sops" in p.name] == [
+        "secrets.sops.yaml"
+    ]
+
+
+def test_set_puts_a_host_s_own_beside_its_overlay_and_a_layer_s_where_the_name_is(
+    keyed: Run, repository: Repository
+) -> None:
+    done = keyed("secrets", "set", "token", "-e", "dev", "--host", "web-1", given="own")
+    assert done.out == "wrote environments/dev/hosts/web-1.secrets.sops.yaml; commit it\n"
+    done = keyed("secrets", "set", "token", "-e", "base", given="weak")
+    assert done.out == "wrote environments/base/secrets.sops.yaml; commit it\n"
+    said = keyed("secrets", "list", "--working-tree").out
+    assert "token (web-1)" in said and "dev/hosts/web-1.secrets.sops.yaml:1:1" in said
+
+
+def test_names_that_cannot_be_are_refused(keyed: Run) -> None:
+    assert "cannot be the name of a secret" in keyed("secrets", "set", "a b", "-e", "dev", given="x").err
+    assert "`db.password` is there already, so `db` cannot be" in keyed("secrets", "set", "db", "-e", "dev").err
+    assert "`token` is there already" in keyed("secrets", "set", "token.x", "-e", "dev").err
+
+
+def test_a_value_is_asked_for_without_showing_it(
+    keyed: Run, repository: Repository, environment: dict[str, str]
+) -> None:
+    words = ["-m", "fleet.cli.main", "secrets", "set", "typed", "-e", "dev"]
+    child = pexpect.spawn(
+        sys.executable, words, cwd=str(repository.path), env=environment, encoding="utf-8", timeout=20
+    )
+    child.expect("value of typed:")
+    child.sendline("by-hand-1")
+    child.expect("once more:")
+    child.sendline("by-hand-1")
+    child.expect("commit it")
+    assert "by-hand-1" not in (child.before or "")
+    child.expect(pexpect.EOF)
+
+
+def test_who_can_read_it_what_uses_it_and_who_changed_it(keyed: Run) -> None:
+    said = keyed("secrets", "who", "db.password", "-e", "dev").out
+    assert said.startswith("db.password  in dev\n  file     dev/secrets.sops.yaml:2:5\n  readers  age1")
+    assert "used by  file:/etc/one on web-1\n           file:/etc/two on web-1" in said
+    assert "by Ann: secrets (" in said
+    [found] = keyed("secrets", "who", "token", "-e", "dev", "--json").json["secrets"]
+    assert found["used_by"] == {"file:/etc/two": ["web-1"]} and found["changed"]["author"] == "Ann"
+    assert "there is no secret 'tokn'; did you mean token?" in keyed("secrets", "who", "tokn").err
+
+
+def test_without_the_key_everything_but_the_values_is_there(keyed: Run, tmp_path: Path) -> None:
+    (tmp_path / "age/dev.txt").unlink()
+    assert keyed("validate").code == 0
+    assert "(secret db.password " in keyed("show", "web-1").out
+    assert "secret db.password" in keyed("explain", "web-1", "file:/etc/one").out
+    assert keyed("secrets", "list").code == 0
+    for words in (["secrets", "set", "token", "-e", "dev"], ["secrets", "rotate", "-e", "dev"]):
+        done = keyed(*words, given="x")
+        assert done.code == 1 and "no key that is here can open it" in done.err, done
+
+
+def test_diff_says_that_a_secret_changed(keyed: Run, repository: Repository) -> None:
+    keyed("secrets", "set", "token", "-e", "dev", given="another")
+    git(repository.path, "commit", "--quiet", "-am", "two")
+    said = keyed("diff", "HEAD~1").out
+    assert "~ file:/etc/two  1 secret changed: token" in said and "file:/etc/one" not in said
+    assert "another" not in said and "tok-123" not in said
+
+
+def test_rotate_gives_new_readers_and_keeps_the_values(keyed: Run, repository: Repository, tmp_path: Path) -> None:
+    before = ciphertexts(repository)
+    (tmp_path / "age/dev.txt").rename(tmp_path / "age/old.txt")
+    new = keyed("secrets", "keygen", "-e", "dev")
+    assert "files that are there keep their readers until: fleet secrets rotate -e dev" in new.out
+    both = f"{(tmp_path / 'age/old.txt').read_text()}{(tmp_path / 'age/dev.txt').read_text()}"
+    (tmp_path / "age/dev.txt").write_text(both)
+    done = keyed("secrets", "rotate", "-e", "dev")
+    assert done.code == 0, done.err
+    assert all(before[name] != now for name, now in ciphertexts(repository).items())
+    [found] = keyed("secrets", "who", "token", "--working-tree", "--json").json["secrets"]
+    assert len(found["readers"]) == 2
+
+
+def editor(tmp_path: Path, script: str) -> str:
+    path = tmp_path / "editor"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def everywhere(tmp_path: Path, *values: str) -> list[str]:
+    """Files below the test's directories, and where the room was, that hold a value."""
+    places = (tmp_path, Path("/mnt"), Path("/media"), Path("/srv"), Path("/dev/shm"))
+    found: list[str] = []
+    for path in (path for place in places for path in place.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        found += [str(path) for value in values if value.encode() in content and path.name != "editor"]
+    return found
+
+
+def test_edit_shows_plain_text_in_memory_only(keyed: Run, repository: Repository, tmp_path: Path) -> None:
+    saw = tmp_path / "saw"
+    sees = f'grep -c "{VALUE}" "$1" >{saw}; stat -f -c %T "$1" >>{saw}; sed -i s/tok-123/tok-edited/ "$1"'
+    done = keyed("secrets", "edit", "-e", "dev", EDITOR=editor(tmp_path, sees))
+    if "cannot be made a private place" in done.err:
+        pytest.skip(done.err)
+    assert (done.code, done.out) == (0, "wrote environments/dev/secrets.sops.yaml; commit it\n"), done.err
+    assert saw.read_text() == "1\ntmpfs\n"
+    assert everywhere(tmp_path, VALUE, "tok-edited") == []
+    before = ciphertexts(repository)
+    assert keyed("secrets", "edit", "-e", "dev", EDITOR="true").out == "nothing was changed\n"
+    assert ciphertexts(repository) == before
+    broken = keyed("secrets", "edit", "-e", "dev", EDITOR="false")
+    assert broken.code == 1 and "the file is as it was" in broken.err and ciphertexts(repository) == before
+
+
+@pytest.mark.parametrize("sort", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_an_edit_that_is_killed_leaves_nothing(
+    keyed: Run, repository: Repository, tmp_path: Path, environment: dict[str, str], sort: signal.Signals
+) -> None:
+    os.mkfifo(tmp_path / "ready")
+    waits = f'grep -q "{VALUE}" "$1" && echo yes >{tmp_path}/ready; exec sleep 100'
+    call = [sys.executable, "-m", "fleet.cli.main", "secrets", "edit", "-e", "dev"]
+    before = ciphertexts(repository)
+    more: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(call, cwd=repository.path, env=environment | {"EDITOR": editor(tmp_path, waits)},
+                          start_new_session=True, **more) as child:  # fmt: skip
+        handle = os.open(tmp_path / "ready", os.O_RDWR)
+        assert os.read(handle, 10) == b"yes\n"
+        os.killpg(child.pid, sort)
+        os.close(handle)
+    assert child.returncode != 0
+    assert everywhere(tmp_path, VALUE) == []
+    assert ciphertexts(repository) == before
+    assert [p.name for p in (repository.path / "environments/dev").iterdir() if p.name.startswith(".")] == []

@@ -1,0 +1,199 @@
+"""Decryption by the real program: once a file, in memory, without a network, with the key of the environment alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet.errors import SecretError
+from fleet.masking import Masker
+from fleet.model import sealed
+from fleet.model.host import SecretSource
+from fleet.secrets.identities import Identities
+from fleet.secrets.keys import identity
+from fleet.secrets.program import decrypt
+from fleet.secrets.vault import Vault
+from tests.secrets.keys import encrypted, make_key
+
+
+def source(name: str, content: bytes, format_: str = "yaml", remote: bool = False) -> SecretSource:
+    keys = tuple(name.split(".")) if format_ != "binary" else ("data",)
+    return SecretSource(name, "0", "dev/secrets.sops.yaml", str(hash(content)), format_, keys, remote)
+
+
+class Opened:
+    """A Vault over files in memory. spans: what was timed."""
+
+    def __init__(self, directory: Path, files: Mapping[str, bytes], credentials: Path | None = None) -> None:
+        self.spans: list[dict[str, Any]] = []
+        self.masker = Masker()
+        by_blob = {str(hash(content)): content for content in files.values()}
+        self.vault = Vault(Identities(directory, credentials), self.masker, lambda one: by_blob[one.blob], self._span)
+
+    @contextmanager
+    def _span(self, name: str, **more: Any) -> Iterator[None]:
+        self.spans.append({"name": name, **more})
+        yield
+
+    def value(self, one: SecretSource, environment: str = "dev") -> bytes:
+        found = asyncio.run(self.vault.of(environment, [one]))
+        return found[sealed.reference(one.name, one.digest)].reveal()
+
+
+@pytest.fixture(autouse=True)
+def no_keys_of_mine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home/.config"))
+
+
+@pytest.mark.parametrize(
+    ("format_", "document", "name", "expected"),
+    [
+        ("yaml", {"db": {"password": "ä 'b'\n"}, "n": 5, "list": [True]}, "db.password", "ä 'b'\n".encode()),
+        ("yaml", {"n": 5}, "n", b"5"),
+        ("yaml", {"list": ["a", True]}, "list.1", b"true"),
+        ("yaml", {"empty": ""}, "empty", b""),
+        ("json", {"a": {"b": 1.5}}, "a.b", b"1.5"),
+        ("dotenv", b"TOKEN=a=b c\n", "TOKEN", b"a=b c"),
+        ("binary", bytes(range(256)), "blob", bytes(range(256))),
+    ],
+)
+def test_every_format_gives_the_value(
+    tmp_path: Path, format_: str, document: dict[str, object] | bytes, name: str, expected: bytes
+) -> None:
+    content = encrypted(document, make_key(tmp_path, "dev"), format_=format_)
+    assert Opened(tmp_path, {"a": content}).value(source(name, content, format_)) == expected
+
+
+def test_a_file_is_decrypted_once_however_many_ask(tmp_path: Path) -> None:
+    content = encrypted({f"s{n}": f"value-{n}" for n in range(20)}, make_key(tmp_path, "dev"))
+    opened = Opened(tmp_path, {"a": content})
+
+    async def ask() -> None:
+        await asyncio.gather(*(opened.vault.of("dev", [source(f"s{n}", content)]) for n in range(20) for _ in range(3)))
+
+    asyncio.run(ask())
+    assert [one["name"] for one in opened.spans] == ["decrypt"]
+    assert opened.masker.text("<value-7>") == "<(secret s7)>"
+
+
+def test_only_what_is_asked_for_is_kept(tmp_path: Path) -> None:
+    content = encrypted({"a": "first-value", "b": "second-value"}, make_key(tmp_path, "dev"))
+    opened = Opened(tmp_path, {"a": content})
+    opened.value(source("a", content))
+    assert opened.masker.text("first-value second-value") == "(secret a) second-value"
+
+
+def test_a_file_of_production_is_no_use_in_dev(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though whoever runs fleet could open it: dev's own identity shuts out every other."""
+    content = encrypted({"a": "of production"}, make_key(tmp_path, "production"))
+    monkeypatch.setenv("SOPS_AGE_KEY_FILE", str(tmp_path / "production.txt"))
+    make_key(tmp_path, "dev")
+    opened = Opened(tmp_path, {"a": content})
+    with pytest.raises(SecretError, match=r"dev/secrets.sops.yaml cannot be decrypted for dev: no key that is here"):
+        opened.value(source("a", content))
+    assert opened.value(source("a", content), "production") == b"of production"
+
+
+def test_without_an_identity_of_its_own_whoever_runs_fleet_uses_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipient, _ = identity(tmp_path / "mine")
+    content = encrypted({"a": "x-value"}, recipient)
+    opened = Opened(tmp_path / "none", {"a": content})
+    with pytest.raises(SecretError, match="put the age identity into"):
+        opened.value(source("a", content))
+    monkeypatch.setenv("SOPS_AGE_KEY", (tmp_path / "mine").read_text())
+    assert opened.value(source("a", content)) == b"x-value"
+
+
+def test_systemd_credentials_come_first(tmp_path: Path) -> None:
+    content = encrypted({"a": "x-value"}, make_key(tmp_path / "made", "key"))
+    make_key(tmp_path / "files", "dev")
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "made/key.txt").rename(tmp_path / "credentials/age.dev")
+    opened = Opened(tmp_path / "files", {"a": content}, tmp_path / "credentials")
+    assert opened.value(source("a", content)) == b"x-value"
+
+
+def test_a_file_that_was_changed_by_hand_is_refused(tmp_path: Path) -> None:
+    content = encrypted({"a": "x-value", "b_unencrypted": "open"}, make_key(tmp_path, "dev"))
+    changed = content.replace(b"b_unencrypted: open", b"b_unencrypted: other")
+    assert changed != content
+    with pytest.raises(SecretError, match="its MAC does not match"):
+        Opened(tmp_path, {"a": changed}).value(source("a", changed))
+
+
+@pytest.fixture
+def fake_sops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """A program called sops that says what it can see."""
+
+    def write(script: str) -> None:
+        path = tmp_path / "bin/sops"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\ncat >/dev/null\n{script}\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
+
+    return write
+
+
+def environment(directory: Path, remote: bool = False) -> Mapping[str, str]:
+    return Identities(directory).child_environment("dev", remote)
+
+
+def test_the_child_has_no_network_unless_a_key_service_is_named(
+    tmp_path: Path, fake_sops: Callable[[str], None]
+) -> None:
+    fake_sops("readlink /proc/self/ns/net; grep -c : /proc/net/dev")
+    alone = asyncio.run(decrypt(b"", "yaml", environment(tmp_path), remote=False)).split()
+    if alone[0].decode() == str(Path("/proc/self/ns/net").readlink()):
+        pytest.skip("no namespace can be made here")
+    assert alone[1] == b"1"  # its own loopback, which is down
+    among = asyncio.run(decrypt(b"", "yaml", environment(tmp_path), remote=True)).split()
+    assert among[0].decode() == str(Path("/proc/self/ns/net").readlink())
+
+
+def test_the_child_gets_only_what_it_needs(
+    tmp_path: Path, fake_sops: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_sops("env; tr '\\0' ' ' </proc/$$/cmdline")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-somebody-else")
+    said = asyncio.run(decrypt(b"", "yaml", environment(tmp_path), remote=False)).decode()
+    assert "of-somebody-else" not in said and "decrypt --input-type yaml --output-type json" in said
+    said = asyncio.run(decrypt(b"", "yaml", environment(tmp_path, remote=True), remote=True)).decode()
+    assert "of-somebody-else" in said
+
+
+def test_what_sops_says_is_short_and_no_value(tmp_path: Path, fake_sops: Callable[[str], None]) -> None:
+    fake_sops("echo 'some trouble' >&2; exit 7")
+    with pytest.raises(SecretError, match=r"^some trouble$"):
+        asyncio.run(decrypt(b"", "yaml", environment(tmp_path), remote=False))
+    fake_sops("echo '{\"a\": '")
+    content = json.dumps({"a": 1}).encode()
+    with pytest.raises(SecretError, match="not JSON"):
+        Opened(tmp_path, {"a": content}).value(source("a", content))
+
+
+def test_no_sops_at_all_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fleet.secrets.program.shutil.which", lambda *_, **__: None)
+    with pytest.raises(SecretError, match="the program sops is not there; install sops"):
+        asyncio.run(decrypt(b"", "yaml", environment(tmp_path), remote=False))
+
+
+def test_no_core_file_can_hold_a_secret(tmp_path: Path) -> None:
+    import resource
+
+    content = encrypted({"a": "x-value"}, make_key(tmp_path, "dev"))
+    Opened(tmp_path, {"a": content}).value(source("a", content))
+    assert resource.getrlimit(resource.RLIMIT_CORE)[0] == 0

@@ -1,0 +1,85 @@
+"""Masking by value: every form of every secret goes, everything else stays."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+import string
+from urllib.parse import quote
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.masking import Masker
+from fleet.model.secret import Secret
+
+words = st.text(string.ascii_letters + string.digits + string.punctuation + " äß漢", min_size=4, max_size=40)
+# Nothing a form could end up as part of by chance.
+PADDING = "\u2603 " * 3
+
+
+def masker(*values: str | bytes) -> Masker:
+    made = Masker()
+    made.add(Secret(f"s{n}", v if isinstance(v, bytes) else v.encode()) for n, v in enumerate(values))
+    return made
+
+
+@given(words)
+def test_eight_forms_of_a_secret_go(value: str) -> None:
+    value = "x" + value.strip() + "y"
+    data = value.encode()
+    forms = [value, base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode(), data.hex(),
+             data.hex().upper(), quote(value, safe=""), json.dumps(value)[1:-1], shlex.quote(value),
+             value.replace("'", "'\\''"), repr(value)[1:-1], repr(data)[2:-1]]  # fmt: skip
+    for form in forms:
+        said = masker(value).text(f"{PADDING}{form}{PADDING}")
+        assert form not in said, form
+        assert said.startswith(PADDING) and said.endswith(PADDING) and "(secret s0)" in said
+
+
+@given(st.binary(min_size=9, max_size=30), st.binary(max_size=5), st.binary(max_size=5))
+def test_what_is_in_the_middle_of_base64_goes(value: bytes, before: bytes, after: bytes) -> None:
+    """As in `Authorization: Basic`: at whichever of the three places it begins, at most its edges stay."""
+    whole = base64.b64encode(before + value + after).decode()
+    said = masker(value).text(whole)
+    assert len(said.replace("(secret s0)", "")) <= len(base64.b64encode(before + after)) + 8
+
+
+@given(words, st.text(max_size=60))
+def test_other_text_stays(value: str, text: str) -> None:
+    made = masker("q\u2603" + value)
+    if "\u2603" not in text:
+        assert made.text(text) == text
+        assert made.data(text.encode(errors="surrogatepass")) == text.encode(errors="surrogatepass")
+
+
+@given(st.lists(words, min_size=2, max_size=6, unique=True))
+def test_the_longest_of_several_goes_as_a_whole(values: list[str]) -> None:
+    """One secret that begins like another never leaves its own end behind."""
+    values = [one.strip() + "!" for one in values]
+    longest = max(values, key=len)
+    every = [*values, longest + "-and-more"]
+    said = masker(*every).text(f"<{longest}-and-more>")
+    assert said.startswith("<(secret s") and said.endswith(")>") and "-and-more" not in said
+
+
+def test_each_line_of_a_key_goes_by_itself() -> None:
+    key = "-----BEGIN KEY-----\nMIIEowIBAAKCAQEA7\nbW9yZSBvZiBpdA==\n-----END KEY-----\n"
+    said = masker(key).text("error near line 2: 'bW9yZSBvZiBpdA==' is wrong\n")
+    assert said == "error near line 2: '(secret s0)' is wrong\n"
+
+
+def test_what_is_shorter_than_four_characters_stays() -> None:
+    assert masker("abc").text("abc abcd") == "abc abcd"
+    assert masker("abcd").text("abc abcd") == "abc (secret s0)"
+
+
+def test_plain_values_keep_their_keys_and_types() -> None:
+    found = masker("value").value({"value": ["a value", b"value", 7, None, {"x": "value"}]})
+    assert found == {"value": ["a (secret s0)", b"(secret s0)", 7, None, {"x": "(secret s0)"}]}
+
+
+def test_without_secrets_nothing_is_touched() -> None:
+    text = "anything"
+    assert Masker().text(text) is text
