@@ -15,11 +15,12 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import apply, compile, faults, look
+from benchmarks import apply, compile, faults, look, secrets
 from benchmarks.figure import Figure, table
 from benchmarks.fixture import RESOURCES, fixture
 
-PARTS = ("apply", "look", "faults", "compile")
+PARTS = ("apply", "look", "faults", "compile", "secrets")
+WITHOUT_HOSTS = {"compile", "secrets"}
 
 
 def main() -> int:
@@ -32,12 +33,14 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _stopped)  # so that the hosts are ended then too
     chosen = options.only or PARTS
     figures = list[Figure]()
-    if set(chosen) - {"compile"}:
+    if set(chosen) - WITHOUT_HOSTS:
         for one in _on_hosts(options.hosts, chosen, options.repeat):
             print(f"{one.name}: {one.value:.3f} {one.unit}", file=sys.stderr, flush=True)
             figures.append(one)
     if "compile" in chosen:
         figures += compile.measure(1000)
+    if "secrets" in chosen:
+        figures += secrets.measure(options.repeat)
     print(f"{options.hosts} hosts x {RESOURCES} resources, {os.cpu_count()} cores that the hosts share\n")
     print(table(figures))
     document = {"hosts": options.hosts, "resources": RESOURCES, "figures": [one.document() for one in figures]}

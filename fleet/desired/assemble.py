@@ -22,7 +22,6 @@ from fleet.desired.secrets import Secrets, secrets_of
 from fleet.desired.source import Tree
 from fleet.desired.template import Engine
 from fleet.errors import Origin, Problem
-from fleet.model import sealed
 from fleet.model.host import Drift, Graph, HostSpec, Resource, Target
 from fleet.model.kind import Kind
 from fleet.model.value import Node
@@ -109,7 +108,8 @@ class Assembler:
             built = completed(built, self._kinds, not uses_facts or host.facts is not None)
             order = self._order(built, host_name, findings)
             spec = _spec(host, targets[host_name], built, order, uses_facts)
-            specs[host_name] = _with_secrets(spec, around.secrets)
+            secrets = around.secrets.sources(host_name, spec.resources)
+            specs[host_name] = replace(spec, secrets=secrets) if secrets else spec
             details[host_name] = HostDetail(host.entry, tuple(built.values()), _views(host, mine, around, tables))
         chain = tuple(one.name for one in layers)
         said = EnvironmentSpec(name, chain, specs, environment.settings, assigned, details, around.secrets)
@@ -292,13 +292,6 @@ def _spec(host: _Host, reached: Target, built: Mapping[str, Built], graph: Graph
         uses_facts,
         host.entry.origin,
     )
-
-
-def _with_secrets(spec: HostSpec, secrets: Secrets) -> HostSpec:
-    """Where each secret that stands in its resources is to be had."""
-    names = {token.name for one in spec.resources if one.secrets for token in sealed.every_leaf(one.secrets)}
-    table = secrets.of(spec.name)
-    return replace(spec, secrets=tuple(table[name].source for name in sorted(names))) if names else spec
 
 
 def _reach(reached: Target) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -79,14 +79,12 @@ def load(tree: Tree, kinds: Mapping[str, Kind], cache: NodeCache | None = None) 
             secret_files[path] = host
         elif sort := _place(path, rest, building.setdefault(layer, _Building()), problems):
             yaml_files[path] = sort
-    for path, node in _nodes(tree, yaml_files, cache, problems):
+    for path, node in _nodes(tree, yaml_files, cache, problems).items():
         _check(path, node, shapes[yaml_files[path]], tree, problems)
         layer, _, rest = path.partition("/")
         _put(building[layer], rest, node)
-    for path, content in tree.read_many(secret_files).items():
-        layer = path.partition("/")[0]
-        file = read_sops(path, secret_files[path], content, problems)
-        building.setdefault(layer, _Building()).secrets[path] = file
+    for path, file in _read_secrets(tree, secret_files, cache, problems):
+        building.setdefault(path.partition("/")[0], _Building()).secrets[path] = file
     layers = {name: Layer(name, b.environment, b.hosts, b.roles, b.overlays, b.files, b.known_hosts, b.secrets)
               for name, b in sorted(building.items()) if b != _Building()}  # fmt: skip
     return Loaded(tree, layers, tuple(sorted(set(problems), key=lambda p: (p.origin, p.message))))
@@ -137,9 +135,7 @@ def _stray(path: str, problems: list[Problem]) -> None:
         problems.append(Problem(Origin(path), "this file belongs to no environment", expected))
 
 
-def _nodes(
-    tree: Tree, wanted: Mapping[str, str], cache: NodeCache | None, problems: list[Problem]
-) -> list[tuple[str, Node]]:
+def _nodes(tree: Tree, wanted: Mapping[str, str], cache: NodeCache | None, problems: list[Problem]) -> dict[str, Node]:
     """Every wanted file parsed, from the cache where it is known."""
     found: dict[str, Node] = {}
     for path in wanted:
@@ -152,7 +148,22 @@ def _nodes(
         found[path] = parsed or Node({}, Origin(path, 1, 1))
         if cache is not None and not wrong:
             cache.put(tree.entries[path].blob, found[path])
-    return [(path, found[path]) for path in wanted if path in found]
+    return {path: found[path] for path in wanted if path in found}
+
+
+def _read_secrets(
+    tree: Tree, wanted: Mapping[str, str], cache: NodeCache | None, problems: list[Problem]
+) -> Iterator[tuple[str, SecretFile]]:
+    """SOPS files, of which YAML is parsed and cached like any other. No line of them is shown: perhaps nobody has
+    encrypted it."""
+    noted: list[Problem] = []
+    nodes = _nodes(tree, {path: "" for path in wanted if path.endswith(".yaml")}, cache, noted)
+    problems.extend(replace(one, excerpt="") for one in noted)
+    broken = {one.origin.file for one in noted}
+    others = tree.read_many([path for path in wanted if path not in nodes])
+    for path, host in wanted.items():
+        if path not in broken:
+            yield path, read_sops(path, host, nodes[path] if path in nodes else others[path], problems)
 
 
 def _check(path: str, node: Node, shape: Shape, tree: Tree, problems: list[Problem]) -> None:

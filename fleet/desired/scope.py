@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from fleet.desired.jinja import FactsNeeded, Fields, Function, Passing, TemplateFailure, has_template
 from fleet.desired.merge import merge, settle
-from fleet.desired.secrets import Secrets
+from fleet.desired.secrets import Found, Secrets
 from fleet.desired.template import Engine
 from fleet.errors import Origin, Problem
 from fleet.model import sealed
@@ -249,8 +249,8 @@ class View:
             if read[1] not in self.host or self.host[read[1]] is None:
                 raise KeyError(read[1])
             return stamped(self.host[read[1]])
-        if sort == "secret":
-            return self._token(read[1])
+        if sort == "secret" and self.around.secrets is not None and self.host["name"] in self.around.secrets.own:
+            return _token(self.around.secrets.own[self.host["name"]][read[1]])
         if sort == "facts":
             if self.facts is None:
                 raise FactsNeeded
@@ -260,12 +260,9 @@ class View:
             found = self.around.answers[read] = self._ask(read)
         return found
 
-    def _token(self, name: str) -> tuple[Any, Hashable]:
-        table = self.around.secrets.of(self.host["name"]) if self.around.secrets is not None else {}
-        found = table[name].source
-        return sealed.reference(found.name, found.digest), found.digest
-
     def _ask(self, read: Read) -> tuple[Any, Hashable]:
+        if read[0] == "secret":
+            return _token((self.around.secrets or Secrets()).shared[read[1]])
         if read[0] == "env":
             return stamped(self.around.name)
         if read[0] == "file":
@@ -298,6 +295,10 @@ class View:
             return found
         finally:
             self._busy.pop()
+
+
+def _token(found: Found) -> tuple[Any, Hashable]:
+    return found.source.token, found.source.digest
 
 
 def templated(node: Node) -> bool:

@@ -3,7 +3,7 @@ ever seen here; a secret is its name, the digest of its ciphertext, and where th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fleet.desired.check import near
@@ -12,7 +12,7 @@ from fleet.desired.load import Layer
 from fleet.desired.sops import SecretFile
 from fleet.desired.source import Tree
 from fleet.errors import Origin, Problem
-from fleet.model.host import SecretSource
+from fleet.model.host import Resource, SecretSource
 from fleet.model.value import Node
 
 
@@ -38,6 +38,19 @@ class Secrets:
     shared: Table = field(default_factory=dict)
     own: Mapping[str, Table] = field(default_factory=dict)
     files: Mapping[str, SecretFile] = field(default_factory=dict)
+    _sources: dict[object, tuple[SecretSource, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    def sources(self, host: str, resources: Iterable[Resource]) -> tuple[SecretSource, ...]:
+        """Where each secret that stands in these resources is to be had, by name; hosts that are alike share them."""
+        tokens = tuple([one.secrets for one in resources if one.secrets])
+        if not tokens:
+            return ()
+        key = (host if host in self.own else "", tokens)
+        if key not in self._sources:
+            known = {found.source.token: found.source for found in self.of(host).values()}
+            found = {known[token] for several in tokens for token in several}
+            self._sources[key] = tuple(sorted(found, key=lambda one: one.name))
+        return self._sources[key]
 
     def of(self, host: str) -> Table:
         return self.own.get(host, self.shared)

@@ -58,10 +58,10 @@ class _Value:
     origin: Origin
 
 
-def read(path: str, host: str, content: bytes, problems: list[Problem]) -> SecretFile:
-    """One file. What cannot be taken is left out and said."""
+def read(path: str, host: str, content: bytes | Node, problems: list[Problem]) -> SecretFile:
+    """One file; content: a YAML file's Node where that is known. What cannot be taken is left out and said."""
     format_ = FORMATS[path[path.rindex(".") :]]
-    found = _READERS[format_](path, content, problems)
+    found = _nodes_of(content) if isinstance(content, Node) else _READERS[format_](path, content, problems)
     if found is None:
         return SecretFile(path, format_, host)
     values, metadata = found
@@ -115,8 +115,12 @@ _Read = tuple[list[_Value], Mapping[str, Any]]
 def _yaml(path: str, content: bytes, problems: list[Problem]) -> _Read | None:
     node, wrong = parse(path, content)
     problems.extend(replace(one, excerpt="") for one in wrong)  # the line may be one that nobody encrypted
-    if node is None or not isinstance(node.value, dict):
-        return None if wrong else ([], {})
+    return None if wrong else _nodes_of(node or Node({}, Origin(path)))
+
+
+def _nodes_of(node: Node) -> _Read:
+    if not isinstance(node.value, dict):
+        return [], {}
     sops = node.value.get("sops")
     values = list(_nodes(Node({k: v for k, v in node.value.items() if k != "sops"}, node.origin), ()))
     return values, _metadata(None if sops is None else sops.plain())

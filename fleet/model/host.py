@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fleet.errors import Origin
+from fleet.model import sealed
 from fleet.model.value import Node, State
 
 Drift = Literal["correct", "report"]
@@ -55,6 +56,11 @@ class SecretSource:
     format: str
     keys: tuple[str, ...]
     remote: bool = False
+
+    @property
+    def token(self) -> str:
+        """What stands in its place until a transport opens it."""
+        return sealed.reference(self.name, self.digest)
 
 
 @dataclass(frozen=True, slots=True)

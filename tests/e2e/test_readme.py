@@ -38,6 +38,7 @@ def test_the_tour_prints_what_it_says(project_root: Path, tmp_path: Path) -> Non
     own = {
         "XDG_STATE_HOME": str(state),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "COLUMNS": "80",
         "GIT_AUTHOR_NAME": "Ann",
