@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.desired.build import Built, completed
@@ -108,8 +108,8 @@ class Assembler:
             built = completed(built, self._kinds, not uses_facts or host.facts is not None)
             order = self._order(built, host_name, findings)
             spec = _spec(host, targets[host_name], built, order, uses_facts)
-            secrets = around.secrets.sources(host_name, spec.resources)
-            specs[host_name] = replace(spec, secrets=secrets) if secrets else spec
+            object.__setattr__(spec, "secrets", around.secrets.sources(host_name, spec.resources))  # seen by nobody yet
+            specs[host_name] = spec
             details[host_name] = HostDetail(host.entry, tuple(built.values()), _views(host, mine, around, tables))
         chain = tuple(one.name for one in layers)
         said = EnvironmentSpec(name, chain, specs, environment.settings, assigned, details, around.secrets)

@@ -128,9 +128,11 @@ def _secrets_in_place(attributes: Mapping[str, Any], draft: Draft, members: Mapp
 
 def _secrets(draft: Draft, attributes: Mapping[str, Any], content: bytes | None) -> tuple[str, ...]:
     """Tokens of all secrets, each once. What is taken byte for byte holds none, whatever its bytes look like."""
-    said = dict(attributes) if "source" in attributes else {**attributes, "": content}
+    texts = [text for name in draft.kind.Spec.secrets if isinstance(text := attributes.get(name), str)]
+    if content is not None and "template" in attributes:
+        texts.append(content.decode(errors="surrogateescape"))
     try:
-        return tuple(sorted({str(one) for one in sealed.every_leaf(said) if one.operation == "secret"}))
+        return sealed.secrets_of(*texts)
     except ValueError as error:
         expected = "the secret whole, as it is or through a filter that keeps it"
         raise Wrong(Problem(draft.origin, f"{error} in {draft.id}", expected)) from error

@@ -106,10 +106,7 @@ def _secrets(name: str, node: Node, view: View, file: str) -> Iterator[Explained
     table = view.around.secrets.of(view.host["name"]) if view.around.secrets is not None else {}
     for token in sorted({str(one): one for one in sealed.every_leaf(value)}.values(), key=str):
         found = table[token.name]
-        said = tuple(
-            Said(sealed.reference(one.source.name, one.source.digest), one.origin, one.layer, one is found)
-            for one in (found, *found.over)
-        )
+        said = tuple(Said(one.token, one.origin, one.layer, one is found) for one in (found, *found.over))
         yield Explained(f"secret {token.name}", str(token), said)
 
 

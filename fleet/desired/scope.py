@@ -298,7 +298,7 @@ class View:
 
 
 def _token(found: Found) -> tuple[Any, Hashable]:
-    return found.source.token, found.source.digest
+    return found.token, found.source.digest
 
 
 def templated(node: Node) -> bool:

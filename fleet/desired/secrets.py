@@ -18,9 +18,10 @@ from fleet.model.value import Node
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A secret as a host has it. over: what it won against, strongest first."""
+    """A secret as a host has it. token: what stands in its place. over: what it won against, strongest first."""
 
     source: SecretSource
+    token: str
     origin: Origin
     layer: str
     over: tuple[Found, ...] = ()
@@ -47,7 +48,7 @@ class Secrets:
             return ()
         key = (host if host in self.own else "", tokens)
         if key not in self._sources:
-            known = {found.source.token: found.source for found in self.of(host).values()}
+            known = {found.token: found.source for found in self.of(host).values()}
             found = {known[token] for several in tokens for token in several}
             self._sources[key] = tuple(sorted(found, key=lambda one: one.name))
         return self._sources[key]
@@ -97,7 +98,7 @@ def _add(table: dict[str, Found], layer: Layer, host: str, tree: Tree, problems:
             source = SecretSource(entry.name, entry.digest, path, blob, file.format, entry.keys, file.remote)
             weaker = table.get(entry.name)
             over = () if weaker is None else (weaker, *weaker.over)
-            fresh[entry.name] = Found(source, entry.origin, layer.name, over)
+            fresh[entry.name] = Found(source, source.token, entry.origin, layer.name, over)
     table.update(fresh)
 
 

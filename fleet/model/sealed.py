@@ -24,6 +24,7 @@ from urllib.parse import quote
 OPEN, CLOSE = "\ufdd0", "\ufdd1"
 _OPEN, _CLOSE = OPEN.encode(), CLOSE.encode()
 _EDGE = re.compile(f"[{OPEN}{CLOSE}]")
+_SECRET = re.compile(f"{OPEN}secret [^{OPEN}{CLOSE}]+{CLOSE}")
 LEAVES = ("secret", "sha256", "seen")
 
 
@@ -105,6 +106,16 @@ def every_leaf(value: Any) -> Iterator[Token]:
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from every_leaf(inner)
+
+
+def secrets_of(*texts: str) -> tuple[str, ...]:
+    """The tokens of all secrets in some texts, each once, sorted. Raises ValueError when one was cut."""
+    found: set[str] = set()
+    for text in texts:
+        found.update(_SECRET.findall(text))
+        if text.count(OPEN) != text.count(CLOSE):
+            raise ValueError("a secret's place in a text was cut")
+    return tuple(sorted(found))
 
 
 def sha256(content: bytes) -> str:

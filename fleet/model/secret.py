@@ -35,7 +35,8 @@ class Secret:
         """An assertion about two of them would print both."""
         raise TypeError("secrets are not compared")
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> NoReturn:
+        raise TypeError("secrets are not compared")
 
     def __bool__(self) -> NoReturn:
         raise TypeError("whether a secret is empty is part of the secret")

@@ -12,7 +12,6 @@ from typing import Any
 
 from fleet.errors import SecretError
 from fleet.masking import Masker
-from fleet.model import sealed
 from fleet.model.host import HostSpec, SecretSource
 from fleet.model.secret import Secret
 from fleet.secrets.identities import Identities
@@ -42,7 +41,7 @@ class Vault:
     async def of(self, environment: str, sources: Iterable[SecretSource]) -> Mapping[str, Secret]:
         found: dict[str, Secret] = {}
         for source in sources:
-            key = (environment, sealed.reference(source.name, source.digest))
+            key = (environment, source.token)
             if key not in self._secrets:
                 values = await self._file(environment, source)
                 if source.keys not in values:

@@ -108,7 +108,7 @@ def uses_of(environment: EnvironmentSpec) -> Uses:
 
 
 def _used(found: Found, uses: Uses) -> Mapping[str, Sequence[str]]:
-    return uses.get(sealed.reference(found.source.name, found.source.digest), {})
+    return uses.get(found.token, {})
 
 
 def _environments(fleet: Fleet, environment: str | None) -> list[EnvironmentSpec]:
