@@ -1,0 +1,104 @@
+"""Secrets on real hosts: put there, found in sync, found changed, healed; decrypted once, for whom they are only."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from fleet.sandbox.example import commit
+from tests.e2e.conftest import Field
+from tests.secrets.keys import encrypted, make_key
+
+pytestmark = pytest.mark.hosts
+
+ROLE = """\
+resources:
+  file:
+    /etc/app.conf:
+      content: |
+        user = app
+        password = {{ secret('password') }}
+        url = https://{{ secret('password') | urlencode }}@db/
+    /etc/app.p12: {content: !secret app.p12}
+  block:
+    /etc/hosts#app: {content: "# {{ secret('password') }}"}
+"""
+VALUE = "p4ss wörd/'\"$x"
+BINARY = bytes(range(256)) * 3
+
+
+@pytest.fixture
+def secret(lab: Field) -> Field:
+    """Its environment has a text and a binary secret; h-2 has a value of its own."""
+    recipient = make_key(lab.root / "age", "lab")
+    lab.lines |= {"FLEET_AGE_DIR": str(lab.root / "age")}
+    where = lab.repository / "environments/lab"
+    for path, content in {
+        "secrets.sops.yaml": encrypted({"password": VALUE, "unused": "never-asked-for"}, recipient),
+        "secrets/app.p12.sops": encrypted(BINARY, recipient, format_="binary"),
+        "hosts/h-2.secrets.sops.yaml": encrypted({"password": "of-h-2-only"}, recipient),
+    }.items():
+        (where / path).parent.mkdir(parents=True, exist_ok=True)
+        (where / path).write_bytes(content)
+    lab.write({"base/roles/all.yaml": ROLE})
+    return lab
+
+
+def test_put_there_in_sync_changed_by_hand_and_healed(secret: Field) -> None:
+    assert secret.fleet("apply", "--yes").code == 0
+    expected = f"user = app\npassword = {VALUE}\nurl = https://p4ss%20w%C3%B6rd%2F%27%22%24x@db/\n640 root\n"
+    assert secret.on("h-1", "cat /etc/app.conf; stat -c '%a %U' /etc/app.conf") == expected
+    assert "password = of-h-2-only\n" in secret.on("h-2", "cat /etc/app.conf")
+    hexed = secret.on("h-3", "od -An -v -tx1 /etc/app.p12 | tr -d ' \\n'")
+    assert bytes.fromhex(hexed) == BINARY
+    assert secret.on("h-1", "grep -A1 BEGIN /etc/hosts | tail -1") == f"# {VALUE}\n"
+    again = secret.fleet("plan", "--json")
+    assert again.code == 0 and again.json["summary"] == {"in sync": 3}
+    secret.on("h-1", "sed -i 's/^password.*/password = by-hand/' /etc/app.conf; chmod 604 /etc/app.conf")
+    drift = secret.fleet("plan")
+    assert drift.code == 2 and "-password = (not shown)" in drift.out and "by-hand" not in drift.out
+    assert "mode 0604 → 0640" in drift.out and "2 hosts in sync" in drift.out
+    assert secret.fleet("apply", "--yes").code == 0
+    assert secret.on("h-1", "cat /etc/app.conf; stat -c '%a %U' /etc/app.conf") == expected
+
+
+def test_each_file_is_decrypted_once_and_counted_in_the_trace(secret: Field) -> None:
+    told = secret.fleet("plan", "--json", "--trace").json["trace"]
+    decrypted = [host for host in told["hosts"] if "decrypt" in host["stages"]]
+    # Three files, three hosts: whoever came first for a file waited for it.
+    assert 1 <= len(decrypted) <= 3
+
+
+def test_a_host_without_secrets_needs_no_key(secret: Field) -> None:
+    (secret.root / "age/lab.txt").unlink()
+    secret.write({"base/roles/all.yaml": "resources: {}\n", "lab/hosts/h-1.yaml": ROLE})
+    done = secret.fleet("plan", "--json")
+    verdicts = {host["host"]: host["verdict"] for host in done.json["hosts"]}
+    assert verdicts == {"h-1": "failed", "h-2": "in sync", "h-3": "in sync"}
+    [failed] = [host for host in done.json["hosts"] if host["host"] == "h-1"]
+    assert (
+        failed["error"]["type"] == "secret" and "lab.txt, or name it in SOPS_AGE_KEY_FILE" in failed["error"]["message"]
+    )
+
+
+def test_a_host_whose_key_is_not_pinned_never_gets_as_far_as_a_secret(secret: Field) -> None:
+    """Nothing is decrypted for it, and not a byte of anything is sent."""
+    spy = secret.root / "spy"
+    spy.mkdir()
+    log = spy / "log"
+    real = next(p for d in os.environ["PATH"].split(":") if (p := Path(d) / "sops").exists())
+    (spy / "sops").write_text(f'#!/bin/sh\necho called >>{log}\nexec {real} "$@"\n')
+    (spy / "sops").chmod(0o755)
+    secret.lines["PATH"] = f"{spy}:{os.environ['PATH']}"
+    known = secret.repository / "environments/lab/known_hosts"
+    lines = known.read_text().splitlines()
+    swapped = [" ".join([line.split()[0], *lines[-1 - n].split()[1:]]) for n, line in enumerate(lines)]
+    known.write_text("\n".join(swapped[:1] + lines[1:2] + swapped[2:]) + "\n")
+    commit(secret.repository, "wrong keys")
+    done = secret.fleet("plan", "--host", "h-1", "--json")
+    assert done.json["hosts"][0]["verdict"] == "unreachable" and json.dumps(done.json).count("host key") >= 1
+    assert not log.exists()
+    assert secret.fleet("plan", "--host", "h-2").code == 2
+    assert log.exists()
