@@ -13,9 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+import ahocorasick
+
 from fleet.model.secret import Secret
 
 SHORTEST = 4  # characters; what is shorter stands everywhere by chance
+PIECE = 2048  # bytes that are looked for as a whole; a longer value is looked for in parts of this size
+LONGEST = 64 * 1024  # bytes of one value that are looked for at all
 SHOWN = "(secret {})"
 
 
@@ -23,34 +27,43 @@ class Masker:
     """Knows the secrets of this process that were decrypted so far. Masking costs one search, however many they are."""
 
     def __init__(self) -> None:
-        self._names: dict[bytes, str] = {}
-        self._pattern: re.Pattern[bytes] | None = None
+        self._forms: set[bytes] = set()
+        self._automaton = ahocorasick.Automaton()
+        self._ready = False
 
     def add(self, secrets: Iterable[Secret]) -> None:
         for secret in secrets:
-            for form in forms(secret.reveal()):
-                if form not in self._names:
-                    self._names[form] = secret.name
-                    self._pattern = None
+            for form in forms(secret.reveal()) - self._forms:
+                self._forms.add(form)
+                self._automaton.add_word(form.decode("latin-1"), (len(form), secret.name))
+                self._ready = False
 
     def data(self, data: bytes) -> bytes:
         """The same bytes with the name of each secret in its place."""
-        if not self._names or not data:
+        if not self._forms or not data:
             return data
-        if self._pattern is None:
-            self._pattern = re.compile(_alternatives(self._names), re.DOTALL)
-        return self._pattern.sub(self._mark, data)
+        if not self._ready:
+            self._automaton.make_automaton()
+            self._ready = True
+        text = data.decode("latin-1")  # a character for each byte
+        found = [(end + 1 - length, end + 1, name) for end, (length, name) in self._automaton.iter(text)]
+        return _replaced(data, found) if found else data
 
     def text(self, text: str) -> str:
-        if not self._names:
+        if not self._forms:
             return text
         data = text.encode(errors="surrogatepass")
         masked = self.data(data)
-        return text if masked is data else masked.decode(errors="surrogatepass")
+        if masked is data:
+            return text
+        try:
+            return masked.decode(errors="surrogatepass")
+        except UnicodeDecodeError:  # a secret that ends within a character
+            return masked.decode(errors="replace")
 
     def value(self, value: Any) -> Any:
         """A plain value with its texts masked; keys are ours and stay."""
-        if not self._names:
+        if not self._forms:
             return value
         if isinstance(value, str):
             return self.text(value)
@@ -62,18 +75,49 @@ class Masker:
             return [self.value(inner) for inner in value]
         return value
 
-    def _mark(self, found: re.Match[bytes]) -> bytes:
-        return SHOWN.format(self._names[found[0]]).encode()
+
+def _replaced(data: bytes, found: list[tuple[int, int, str]]) -> bytes:
+    """Everything that any of the (start, end, name) covers is gone; what overlaps is told as the longest of it."""
+    parts: list[bytes] = []
+    last = 0
+    for start, end, name in _joined(sorted(found)):
+        parts += [data[last:start], SHOWN.format(name).encode()]
+        last = end
+    return b"".join([*parts, data[last:]])
+
+
+def _joined(found: list[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
+    start, end, name = found[0]
+    longest = end - start
+    for begin, stop, other in found[1:]:
+        if begin >= end:
+            yield start, end, name
+            start, end, name, longest = begin, stop, other, stop - begin
+            continue
+        if stop - begin > longest:
+            name, longest = other, stop - begin
+        end = max(end, stop)
+    yield start, end, name
 
 
 def forms(value: bytes) -> set[bytes]:
     """A value as it may be met: raw, base64 (alone and inside something longer), hex, URL, JSON, shell-quoted, as
     Python shows it; and of several lines each by itself."""
     found: set[bytes] = set()
-    for one in {value, value.strip(), *value.splitlines(), *(line.strip() for line in value.splitlines())}:
+    for one in _pieces(value):
         if len(one.decode(errors="replace")) >= SHORTEST:
             found.update(_forms(one))
     return {form for form in found if len(form) >= SHORTEST}
+
+
+def _pieces(value: bytes) -> set[bytes]:
+    """The whole, and its lines; of what is too long to be looked for as a whole, parts that cover its beginning."""
+    lines = value[:LONGEST].splitlines()
+    pieces = {*lines, *(line.strip() for line in lines)}
+    if len(value) <= PIECE:
+        return pieces | {value, value.strip()}
+    short = {piece for piece in pieces if len(piece) <= PIECE}
+    return short | {value[at : at + PIECE] for at in range(0, min(len(value), LONGEST), PIECE)}
 
 
 def _forms(value: bytes) -> Iterator[bytes]:
@@ -105,26 +149,3 @@ def _base64(value: bytes) -> Iterator[bytes]:
             # A few characters would be found by chance.
             if end - begin >= 2 * SHORTEST:
                 yield inner[begin:end]
-
-
-def _alternatives(words: Iterable[bytes]) -> bytes:
-    """A pattern for any of the words, the longest first, as a tree: tried character by character, not word by word."""
-    tree: dict[int, Any] = {}
-    for word in words:
-        place = tree
-        for byte in word:
-            place = place.setdefault(byte, {})
-        place[-1] = True
-    return _pattern(tree)
-
-
-def _pattern(tree: dict[int, Any]) -> bytes:
-    """Runs of single children are followed in a loop: words may be longer than Python's stack is deep."""
-    run = b""
-    while len(tree) == 1 and -1 not in tree:
-        byte, tree = next(iter(tree.items()))
-        run += re.escape(bytes([byte]))
-    branches = [re.escape(bytes([byte])) + _pattern(inner) for byte, inner in tree.items() if byte != -1]
-    if not branches:
-        return run
-    return run + b"(?:" + b"|".join(branches) + b")" + (b"?" if -1 in tree else b"")

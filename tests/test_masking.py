@@ -64,6 +64,25 @@ def test_the_longest_of_several_goes_as_a_whole(values: list[str]) -> None:
     assert said.startswith("<(secret s") and said.endswith(")>") and "-and-more" not in said
 
 
+@given(st.lists(st.text("ab", min_size=4, max_size=12), min_size=1, max_size=5), st.text("ab", max_size=40))
+def test_nothing_is_left_of_secrets_that_overlap(values: list[str], text: str) -> None:
+    said = masker(*values).text(text)
+    assert not any(value in said for value in values)
+    if said == text:
+        assert not any(value in text for value in values)
+
+
+def test_a_secret_that_ends_within_a_character_breaks_nothing() -> None:
+    assert "(secret s0)" in masker(b"value\xc3").text("a value\u00e9 b")
+
+
+def test_a_long_value_goes_in_parts_and_costs_no_more_than_its_beginning() -> None:
+    value = "".join(chr(33 + (n * 7 + n // 90) % 90) for n in range(200_000))
+    said = masker(value).text(value[:60_000])
+    assert said.replace("(secret s0)", "") == value[:60_000][-(60_000 % 2048) :]
+    assert masker(value).data(b"x" * 100) == b"x" * 100
+
+
 def test_each_line_of_a_key_goes_by_itself() -> None:
     key = "-----BEGIN KEY-----\nMIIEowIBAAKCAQEA7\nbW9yZSBvZiBpdA==\n-----END KEY-----\n"
     said = masker(key).text("error near line 2: 'bW9yZSBvZiBpdA==' is wrong\n")

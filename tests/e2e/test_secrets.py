@@ -8,6 +8,7 @@ import os
 import pytest
 
 from fleet.sandbox.example import commit
+from fleet.secrets.program import sops
 from tests.e2e.conftest import Field
 from tests.secrets.keys import encrypted, make_key
 
@@ -88,8 +89,7 @@ def test_a_host_whose_key_is_not_pinned_never_gets_as_far_as_a_secret(secret: Fi
     spy = secret.root / "spy"
     spy.mkdir()
     log = spy / "log"
-    real = next(p for d in os.environ["PATH"].split(":") if (p := Path(d) / "sops").exists())
-    (spy / "sops").write_text(f'#!/bin/sh\necho called >>{log}\nexec {real} "$@"\n')
+    (spy / "sops").write_text(f'#!/bin/sh\necho called >>{log}\nexec {sops()} "$@"\n')
     (spy / "sops").chmod(0o755)
     secret.lines["PATH"] = f"{spy}:{os.environ['PATH']}"
     known = secret.repository / "environments/lab/known_hosts"
