@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from functools import wraps
 from typing import Any, Protocol
 
 from jinja2 import StrictUndefined, nodes
@@ -18,13 +17,11 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing, pass_context
 from jinja2.visitor import NodeTransformer
 
+from fleet.desired.bounds import BITS, SIZE, STEPS, TemplateFailure, made, untouched, weigh
 from fleet.desired.check import near
+from fleet.desired.filters import filters, guarded, tests
 from fleet.model import sealed
 
-SIZE = 4_000_000  # characters and elements that one value may have, counted wherever they are reached
-ELEMENT = 16  # what one element of a list or map weighs beside its value
-STEPS = 200_000  # turns of all loops of one rendering
-BITS = 4096  # of a number
 _MARK = re.compile(r"\{[{%#]")
 _LOOP = frozenset({"index", "index0", "revindex", "revindex0", "first", "last", "length", "previtem", "nextitem"})
 _METHODS: dict[type, frozenset[str]] = {
@@ -32,22 +29,7 @@ _METHODS: dict[type, frozenset[str]] = {
                     "endswith", "removeprefix", "removesuffix", "isdigit", "title", "capitalize"}),
     dict: frozenset({"items", "keys", "values", "get"}),
 }  # fmt: skip
-_FILTERS = (
-    "abs", "capitalize", "count", "default", "d", "dictsort", "first", "float", "groupby", "int", "items", "join",
-    "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "reverse", "round", "select",
-    "selectattr", "sort", "string", "sum", "title", "trim", "unique", "upper",
-)  # fmt: skip
-# What may meet text with a secret in it: these pass it on whole, or know how to put off what they do.
-_CARRY = ("default", "d", "string", "indent", "base64", "tojson", "quote", "urlencode")
 _REFUSED = (nodes.Macro, nodes.CallBlock, nodes.Import, nodes.FromImport, nodes.Include, nodes.Extends, nodes.Block)
-
-
-class TemplateFailure(Exception):
-    """A template that cannot be rendered. line: from 1 within the text."""
-
-    def __init__(self, message: str, line: int = 1, hint: str = "", expected: str = "") -> None:
-        super().__init__(message)
-        self.message, self.line, self.hint, self.expected = message, line, hint, expected
 
 
 class Passing(Exception):
@@ -90,23 +72,6 @@ class Function:
 def has_template(text: str) -> bool:
     """Whether a string has anything to render."""
     return "{" in text and _MARK.search(text) is not None
-
-
-def weigh(value: Any, budget: int = SIZE) -> int:
-    """What is left of `budget` after counting the value and all that is reached from it. Raises when it is too big."""
-    if isinstance(value, str | bytes):
-        budget -= len(value)
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            budget = weigh(inner, weigh(key, budget - ELEMENT))
-    elif isinstance(value, list | tuple | set):
-        for inner in value:
-            budget = weigh(inner, budget - ELEMENT)
-    elif isinstance(value, int) and value.bit_length() > BITS:
-        raise TemplateFailure("a number in this template grows too long", expected=f"at most {BITS} bits")
-    if budget < 0:
-        raise TemplateFailure("a value in this template grows too big", expected=f"at most {SIZE:,} characters")
-    return budget
 
 
 class _Missing(StrictUndefined):
@@ -192,7 +157,7 @@ class _Environment(SandboxedEnvironment):
                 return obj[argument]
             except (LookupError, TypeError):
                 if argument in _METHODS.get(type(obj), ()):
-                    return Function(_guard(getattr(obj, argument)))
+                    return Function(guarded(getattr(obj, argument)))
         elif isinstance(obj, LoopContext) and argument in _LOOP:
             return getattr(obj, argument)
         elif isinstance(obj, Undefined):
@@ -247,38 +212,6 @@ def _product(left: Any, right: Any) -> None:
         raise TemplateFailure("a number in this template grows too long", expected=f"at most {BITS} bits")
 
 
-def untouched(*values: Any) -> None:
-    """Refuses text with a secret in it: nobody knows the value yet, so nothing can be made of it."""
-    if any(isinstance(value, str) and sealed.holds(value) for value in values):
-        forms = ", ".join(name for name in _CARRY[3:])
-        raise TemplateFailure(
-            "a secret cannot be looked into or changed here", expected=f"the secret as it is, or through: {forms}"
-        )
-
-
-def _guard(call: Callable[..., Any], carries: bool = False) -> Callable[..., Any]:
-    """Arguments are weighed first, and what would come lazily is made now, while somebody counts."""
-
-    @wraps(call)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        given = [made(value) if isinstance(value, Iterator) else value for value in args]
-        for value in (*given, *kwargs.values()):
-            weigh(value)
-        if not carries:
-            untouched(*given, *kwargs.values())
-        return call(*given, **kwargs)
-
-    return guarded
-
-
-def made(values: Iterator[Any]) -> list[Any]:
-    budget, found = SIZE, list[Any]()
-    for value in values:
-        budget = weigh(value, budget - ELEMENT)
-        found.append(value)
-    return found
-
-
 @pass_context
 def _turns(context: ScopedContext, values: Any) -> Any:
     if isinstance(values, Undefined):
@@ -303,66 +236,11 @@ def _printed(context: ScopedContext, value: Any) -> Any:
     return value
 
 
-def _concat(parts: list[Any]) -> str:
-    return "".join(_text(part) for part in parts)
-
-
-def _text(value: Any) -> str:
-    weigh(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _weighed(value: Any) -> Any:
-    weigh(value)
-    return value
-
-
 def _range(*bounds: int) -> list[int]:
     numbers = range(*bounds)
     if len(numbers) > STEPS:
         raise TemplateFailure("this range is too long", expected=f"at most {STEPS:,} numbers")
     return list(numbers)
-
-
-def _replace(text: str, old: str, new: str) -> str:
-    if not old or len(text) + str(text).count(old) * len(new) > SIZE:
-        raise TemplateFailure("a value in this template grows too big", expected=f"at most {SIZE:,} characters")
-    return str(text).replace(old, new)
-
-
-def _indent(text: str, width: int = 4, first: bool = False) -> str:
-    lines = str(text).split("\n")
-    if len(text) + len(lines) * max(width, 0) > SIZE:
-        raise TemplateFailure("a value in this template grows too big", expected=f"at most {SIZE:,} characters")
-    pad = " " * width
-    text = "\n".join(pad + line if line and (first or i) else line for i, line in enumerate(lines))
-    return sealed.wrapped(f"indent{max(width, 0)}", text) if sealed.holds(text) else text
-
-
-def _json(value: Any) -> str:
-    import json  # noqa: PLC0415
-
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return sealed.wrapped("json", text) if sealed.holds(text) else text
-
-
-def _form(operation: str) -> Callable[[Any], str]:
-    """Text in another form, now or, with a secret in it, when the secret is there."""
-
-    def formed(value: Any) -> str:
-        text = _text(value)
-        if sealed.holds(text):
-            return str(sealed.Token(operation, text))
-        return sealed.transformed(operation, text.encode()).decode()
-
-    return formed
-
-
-def _whole(value: Any) -> Any:
-    untouched(value)
-    return value
 
 
 def environment() -> SandboxedEnvironment:
@@ -376,19 +254,8 @@ def environment() -> SandboxedEnvironment:
         finalize=_printed,
         cache_size=0,
     )
-    env.filters = {name: _guard(env.filters[name], name in _CARRY) for name in _FILTERS}
-    own: dict[str, Callable[..., Any]] = {
-        "replace": _replace,
-        "indent": _indent,
-        "base64": _form("base64"),
-        "quote": _form("shell"),
-        "urlencode": _form("url"),
-        "tojson": _json,
-        "_whole": _whole,
-        "_concat": _concat,
-        "_weighed": _weighed,
-        "_turns": _turns,
-    }
-    env.filters |= {name: _guard(call, name in _CARRY or name.startswith("_")) for name, call in own.items()}
+    env.filters = filters(env.filters)
+    env.tests = tests(env.tests)
+    env.filters["_turns"] = guarded(_turns, carries=True)
     env.globals = {"range": Function(_range)}
     return env

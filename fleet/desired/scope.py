@@ -12,7 +12,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from fleet.desired.jinja import FactsNeeded, Fields, Function, Passing, TemplateFailure, has_template
+from fleet.desired.bounds import TemplateFailure
+from fleet.desired.jinja import FactsNeeded, Fields, Function, Passing, has_template
 from fleet.desired.merge import merge, settle
 from fleet.desired.secrets import Found, Secrets
 from fleet.desired.template import Engine

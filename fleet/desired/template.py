@@ -14,16 +14,9 @@ from jinja2.environment import Template
 from jinja2.exceptions import TemplateSyntaxError, UndefinedError
 from jinja2.runtime import Undefined
 
+from fleet.desired.bounds import TemplateFailure, made, weigh
 from fleet.desired.check import near
-from fleet.desired.jinja import (
-    Names,
-    Passing,
-    ScopedContext,
-    TemplateFailure,
-    environment,
-    made,
-    weigh,
-)
+from fleet.desired.jinja import Names, Passing, ScopedContext, environment
 
 _UNDEFINED = re.compile(r"`([^`]+)` is not defined")
 

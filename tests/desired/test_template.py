@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.desired.jinja import Fields, TemplateFailure
+from fleet.desired.bounds import TemplateFailure
+from fleet.desired.jinja import Fields
 from fleet.desired.template import Engine
 
 KNOWN: dict[str, Any] = {
