@@ -30,11 +30,13 @@ class Masker:
         self._forms: set[bytes] = set()
         self._automaton = ahocorasick.Automaton()
         self._ready = False
+        self.longest = 0  # bytes of the longest form
 
     def add(self, secrets: Iterable[Secret]) -> None:
         for secret in secrets:
             for form in forms(secret.reveal()) - self._forms:
                 self._forms.add(form)
+                self.longest = max(self.longest, len(form))
                 self._automaton.add_word(form.decode("latin-1"), (len(form), secret.name))
                 self._ready = False
 

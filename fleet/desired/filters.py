@@ -29,7 +29,7 @@ def filters(usual: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., 
     return {name: guarded(call, name in _CARRY or name.startswith("_")) for name, call in found.items()}
 
 
-def tests(usual: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+def tests(usual: Mapping[str, Any]) -> dict[str, Any]:
     """Jinja's, of which those that only ask for the sort of a value may meet a secret."""
     return {name: guarded(call, name in _SORTS) for name, call in usual.items()}
 

@@ -15,7 +15,8 @@ from fleet.model.kind import Kind
 
 HEADER = "# yaml-language-server: $schema="
 # Editors must be told of the tags beside the schema: the setting `yaml.customTags` of the YAML language server.
-CUSTOM_TAGS = tuple(f"!{tag} {sort}" for tag in TAGS for sort in ("scalar", "mapping", "sequence"))
+_SORTS = {"raw": ("scalar",), "secret": ("scalar",)}
+CUSTOM_TAGS = tuple(f"!{tag} {sort}" for tag in TAGS for sort in _SORTS.get(tag, ("scalar", "mapping", "sequence")))
 
 _SCALARS = {"text": ["string", "number"], "number": ["number", "string"], "flag": ["boolean", "string"]}
 _REMOVED = {"const": "", "description": "what `!remove` leaves"}

@@ -56,8 +56,14 @@ class Opener:
         return {name: self._sealed(value, wanted.get(name)) for name, value in found.items()}
 
     def outcome(self, outcome: Outcome) -> Outcome:
-        """What a program printed, without the secrets of this process."""
-        return replace(outcome, output=self._masker.data(outcome.output)) if outcome.output else outcome
+        """What a program printed, without the secrets of this process. Where it was cut, half a secret may stand: the
+        end goes as well."""
+        if not outcome.output:
+            return outcome
+        masked = self._masker.data(outcome.output)
+        if outcome.truncated:
+            masked = masked[: max(len(masked) - self._masker.longest, 0)]
+        return replace(outcome, output=masked)
 
     def _sealed(self, value: object, wanted: object) -> object:
         if not isinstance(wanted, str) or not sealed.holds(wanted) or not isinstance(value, str | bytes):

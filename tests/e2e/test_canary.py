@@ -9,6 +9,7 @@ import base64
 import json
 import random
 import shlex
+import sqlite3
 import string
 import subprocess
 import sys
@@ -198,6 +199,9 @@ def test_secrets_are_on_the_target_and_nowhere_else(canary: Field) -> None:
     with collector(sinks) as address:
         canary.lines["OTEL_EXPORTER_OTLP_ENDPOINT"] = address
         arrive(canary, sinks, secrets)
+        # As long as somebody has the record open, what was written last is in its write-ahead log.
+        record = sqlite3.connect(canary.root / "state/history.db")
+        record.execute("SELECT count(*) FROM changes").fetchall()
         canary.on("h-1", "sed -i 's/q/Q/' /etc/canary/all; chmod 644 /etc/canary/one")
         file.write_bytes(encrypted(others, recipient))
         commit(canary.repository, "others")
@@ -206,6 +210,8 @@ def test_secrets_are_on_the_target_and_nowhere_else(canary: Field) -> None:
         fail(canary, sinks)
 
     sinks.files("record and caches", canary.root / "state")
+    record.close()
+    assert len(sinks.said["record and caches: history.db-wal"]) > 10_000
     sinks.files("cache", canary.root / "cache")
     sinks.files("temporary files", canary.root / "tmp")
     sinks.files("repository", file.parent.parent)

@@ -18,11 +18,13 @@ def make_key(directory: Path, environment: str) -> str:
     return identity(directory / f"{environment}.txt")[0]
 
 
-def encrypted(document: Mapping[str, Any] | bytes, *recipients: str, format_: str = "yaml", more: str = "") -> bytes:
-    """A SOPS file. A mapping is written as JSON, which YAML is too; dotenv and binary take bytes."""
+def encrypted(document: Mapping[str, Any] | bytes, *recipients: str, format_: str = "yaml", pgp: str = "") -> bytes:
+    """A SOPS file for age recipients, or one PGP key. A mapping is written as JSON, which is YAML too; dotenv and
+    binary take bytes."""
     given = document if isinstance(document, bytes) else json.dumps(document).encode()
-    words = [sops(), "encrypt", "--age", ",".join(recipients), *more.split(), "--filename-override", "x",
-             "--input-type", format_, "--output-type", format_]  # fmt: skip
-    done = subprocess.run(words, input=given, capture_output=True, check=False, env={"PATH": os.environ["PATH"]})
+    readers = ["--pgp", pgp] if pgp else ["--age", ",".join(recipients)]
+    words = [sops(), "encrypt", *readers, "--filename-override", "x", "--input-type", format_, "--output-type", format_]
+    kept = {name: os.environ[name] for name in ("PATH", "GNUPGHOME") if name in os.environ}
+    done = subprocess.run(words, input=given, capture_output=True, check=False, env=kept)
     assert done.returncode == 0, done.stderr
     return done.stdout

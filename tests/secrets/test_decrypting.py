@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import stat
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,6 +118,23 @@ def test_without_an_identity_of_its_own_whoever_runs_fleet_uses_theirs(
         opened.value(source("a", content))
     monkeypatch.setenv("SOPS_AGE_KEY", (tmp_path / "mine").read_text())
     assert opened.value(source("a", content)) == b"x-value"
+
+
+def test_a_pgp_key_of_whoever_runs_fleet_opens_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keyring = Path(tempfile.mkdtemp(prefix="gpg-"))  # gpg's sockets need a short path
+    monkeypatch.setenv("GNUPGHOME", str(keyring))
+    make = ["gpg", "--batch", "--quiet", "--passphrase", "", "--quick-gen-key", "a@example.org", "default", "default"]
+    try:
+        subprocess.run([*make, "never"], check=True, capture_output=True)
+        words = ["gpg", "--list-keys", "--with-colons"]
+        listed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+        key = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
+        make_key(tmp_path, "dev")  # an identity of its own does not take the keyring away
+        content = encrypted({"a": "x-value"}, pgp=key)
+        assert Opened(tmp_path, {"a": content}).value(source("a", content)) == b"x-value"
+    finally:
+        subprocess.run(["gpgconf", "--kill", "all"], check=False, capture_output=True)
+        shutil.rmtree(keyring, ignore_errors=True)
 
 
 def test_systemd_credentials_come_first(tmp_path: Path) -> None:

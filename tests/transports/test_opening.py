@@ -148,6 +148,11 @@ class Echo:
     async def aclose(self) -> None: ...
 
 
+def test_half_a_secret_at_the_end_of_what_was_cut_goes_too() -> None:
+    cut = Outcome("x", Status.OK, output=b"a" * 500 + VALUE[:8], truncated=True)
+    assert opener(resource(TOKEN)).outcome(cut).output.strip(b"a") == b""
+
+
 def test_what_a_program_prints_is_masked_before_anybody_hears_it() -> None:
     one = resource(TOKEN)
     heard: list[Outcome] = []
