@@ -10,6 +10,7 @@ from typing import Any
 
 from fleet.cli.render_change import HARMLESS
 from fleet.errors import FleetError, Origin, TransportError
+from fleet.model import sealed
 from fleet.model.change import Change, PassResult, Plan
 from fleet.model.host import HostSpec
 from fleet.model.step import Outcome
@@ -65,6 +66,7 @@ def change_document(change: Change, plan: Plan) -> dict[str, Any]:
         "due": change.due,
         "provisional": resource.id in plan.provisional,
         "sensitive": resource.sensitive,
+        "secrets": sorted({token.name for token in sealed.every_leaf(resource.secrets)}),
         "origin": origin_document(resource.origin),
     }
 

@@ -41,6 +41,6 @@ class Identities:
             keyring = str(Path(found.get("HOME", "/")) / ".gnupg")
             found = {name: value for name, value in found.items() if not name.startswith("SOPS_AGE")}
             found |= {"SOPS_AGE_KEY_FILE": str(own), "GNUPGHOME": found.get("GNUPGHOME", keyring)}
-            # sops looks for more identities of its own there.
-            found |= {"HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent"}
+            if not remote:  # sops looks for more identities of its own there; a key service's client, for its login
+                found |= {"HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent"}
         return found

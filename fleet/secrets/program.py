@@ -33,7 +33,7 @@ async def decrypt(content: bytes, format_: str, environment: Mapping[str, str], 
     """The plain document as JSON, or the bytes of a binary file. Raises SecretError with what sops said."""
     output = "binary" if format_ == "binary" else "json"
     words = (sops(), "decrypt", "--input-type", format_, "--output-type", output)
-    for alone in ((), *(() if remote else _ALONE))[::-1]:
+    for alone in (*(() if remote else _ALONE), ()):
         code, said, error = await _run((*alone, *words), content, environment)
         if code and alone and b"unshare" in error:
             continue  # not for this user, or not here

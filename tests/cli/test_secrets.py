@@ -113,8 +113,11 @@ def test_set_puts_a_host_s_own_beside_its_overlay_and_a_layer_s_where_the_name_i
 
 def test_names_that_cannot_be_are_refused(keyed: Run) -> None:
     assert "cannot be the name of a secret" in keyed("secrets", "set", "a b", "-e", "dev", given="x").err
-    assert "`db.password` is there already, so `db` cannot be" in keyed("secrets", "set", "db", "-e", "dev").err
-    assert "`token` is there already" in keyed("secrets", "set", "token.x", "-e", "dev").err
+    assert (
+        "`db.password` is there already, so `db` cannot be" in keyed("secrets", "set", "db", "-e", "dev", given="x").err
+    )
+    assert "standard input has no value" in keyed("secrets", "set", "new", "-e", "dev").err
+    assert "`token` is there already" in keyed("secrets", "set", "token.x", "-e", "dev", given="x").err
 
 
 def test_a_value_is_asked_for_without_showing_it(

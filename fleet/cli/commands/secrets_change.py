@@ -181,7 +181,10 @@ def _value(name: str) -> bytes:
     if sys.stdin.isatty():
         said: str = click.prompt(f"value of {name}", hide_input=True, confirmation_prompt="once more", err=True)
         return said.encode()
-    return sys.stdin.buffer.read().removesuffix(b"\n")
+    value = sys.stdin.buffer.read().removesuffix(b"\n")
+    if not value:
+        raise UsageError("standard input has no value: pipe one in, or call this on a terminal to be asked for it")
+    return value
 
 
 def _text(value: bytes, name: str) -> str:
