@@ -86,6 +86,9 @@ async def _one(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher) -> None
             raise
         except HistoryError:
             raise  # what cannot be recorded is not done, on any host
+        except SecretError as error:  # before anything was sent that needs it
+            plan = started[-1] if started else None
+            result = PassResult(spec.name, spec.environment, Verdict.FAILED, plan=plan, error=error)
         except Exception as error:
             # A mistake of ours that one host brings to light is that host's trouble only.
             result = _broken(spec, started, error)
@@ -111,10 +114,7 @@ async def _pass(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher, intend
     connected = time.perf_counter() - began
     opener: Opener | None = None
     if spec.secrets:
-        try:
-            opener = Opener(spec.resources, await parts.vault.values(spec), parts.masker)
-        except SecretError as error:
-            return PassResult(spec.name, spec.environment, Verdict.FAILED, error=error, seconds={"connect": connected})
+        opener = Opener(spec.resources, await parts.vault.values(spec), parts.masker)
     key = (spec.environment, spec.name)
     intent = Intent(
         write=_writer(spec) if run.write else None,

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from fleet.errors import SecretError
 from fleet.masking import Masker
 from fleet.model import sealed
 from fleet.model.change import Observed, Unreadable
@@ -100,7 +101,14 @@ class Opener:
                 return replace(step, content=content, seen=self._text(step.seen))
 
     def _text(self, text: str) -> str:
-        return self._opened(text).decode(errors="surrogateescape") if sealed.OPEN in text else text
+        """For a word of a script, which cannot hold every byte that a file can."""
+        if sealed.OPEN not in text:
+            return text
+        opened = self._opened(text).decode(errors="surrogateescape")
+        if "\0" in opened:
+            names = ", ".join(sorted({token.name for token in sealed.every_leaf(text) if token.operation == "secret"}))
+            raise SecretError(f"{names}: a secret with a NUL byte can only be the content of a file")
+        return opened
 
     def _opened(self, text: str) -> bytes:
         try:

@@ -14,6 +14,7 @@ import pexpect
 import pytest
 
 from tests.cli.conftest import Done, Repository, git
+from tests.secrets.keys import encrypted
 
 VALUE = "correct horse battery staple"
 ROLE = """\
@@ -109,6 +110,20 @@ def test_set_puts_a_host_s_own_beside_its_overlay_and_a_layer_s_where_the_name_i
     assert done.out == "wrote environments/base/secrets.sops.yaml; commit it\n"
     said = keyed("secrets", "list", "--working-tree").out
     assert "token (web-1)" in said and "dev/hosts/web-1.secrets.sops.yaml:1:1" in said
+
+
+@pytest.mark.parametrize(("format_", "ending", "name"), [("json", "json", "a.b"), ("dotenv", "env", "A_B")])
+def test_set_keeps_the_format_of_a_file_that_is_there(
+    keyed: Run, repository: Repository, tmp_path: Path, format_: str, ending: str, name: str
+) -> None:
+    recipient = (tmp_path / "age/dev.txt").read_text().split("public key: ")[1].split("\n")[0]
+    first = b"FIRST=1\n" if format_ == "dotenv" else b'{"first": "1"}'
+    where = repository.path / "environments/base"
+    (where / f"secrets.sops.{ending}").write_bytes(encrypted(first, recipient, format_=format_))
+    done = keyed("secrets", "set", name, "-e", "base", given="a 'new' value")
+    assert (done.code, done.out) == (0, f"wrote environments/base/secrets.sops.{ending}; commit it\n"), done.err
+    found = {one["name"]: one for one in keyed("secrets", "list", "--working-tree", "--json").json["secrets"]}
+    assert found[name]["origin"]["file"] == f"base/secrets.sops.{ending}"
 
 
 def test_names_that_cannot_be_are_refused(keyed: Run) -> None:

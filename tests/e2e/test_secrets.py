@@ -84,6 +84,13 @@ def test_a_host_without_secrets_needs_no_key(secret: Field) -> None:
     )
 
 
+def test_a_secret_with_a_nul_byte_is_for_files_only(secret: Field) -> None:
+    secret.write({"base/roles/all.yaml": "resources: {block: {/etc/hosts#app: {content: !secret app.p12}}}\n"})
+    done = secret.fleet("apply", "--yes")
+    assert done.code == 3 and "app.p12: a secret with a NUL byte can only be the content of a file" in done.out
+    assert "report" not in done.out and "fleet" not in secret.on("h-1", "cat /etc/hosts")
+
+
 def test_a_host_whose_key_is_not_pinned_never_gets_as_far_as_a_secret(secret: Field) -> None:
     """Nothing is decrypted for it, and not a byte of anything is sent."""
     spy = secret.root / "spy"

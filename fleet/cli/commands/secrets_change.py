@@ -59,7 +59,8 @@ def set_(invocation: Invocation, name: str, layer: str, host: str) -> Answer:
     if file is not None and file.format == "binary":
         work.create(value)
     elif path.exists():
-        work.set(entry.keys if entry is not None else tuple(name.split(".")), _text(value, name))
+        fresh = (name,) if work.format == "dotenv" else tuple(name.split("."))
+        work.set(fresh if entry is None else entry.keys, _text(value, name))
     else:
         document: Any = _text(value, name)
         for key in reversed(name.split(".")):
