@@ -17,7 +17,7 @@ from fleet.errors import Failure, TransportError
 from fleet.model.host import Target
 from fleet.model.port import Session
 from fleet.model.step import Batch, Outcome, Report
-from fleet.pacing import Backoff
+from fleet.pacing.backoff import Backoff
 from fleet.transports.limits import Limits
 from fleet.transports.session import ShellSession
 from fleet.transports.ssh_channel import Link

@@ -112,10 +112,11 @@ def test_set_puts_a_host_s_own_beside_its_overlay_and_a_layer_s_where_the_name_i
     assert "token (web-1)" in said and "dev/hosts/web-1.secrets.sops.yaml:1:1" in said
 
 
-@pytest.mark.parametrize(("format_", "ending", "name"), [("json", "json", "a.b"), ("dotenv", "env", "A_B")])
+@pytest.mark.parametrize("about", [("json", "json", "a.b"), ("dotenv", "env", "A_B")])
 def test_set_keeps_the_format_of_a_file_that_is_there(
-    keyed: Run, repository: Repository, tmp_path: Path, format_: str, ending: str, name: str
+    keyed: Run, repository: Repository, tmp_path: Path, about: tuple[str, str, str]
 ) -> None:
+    format_, ending, name = about
     recipient = (tmp_path / "age/dev.txt").read_text().split("public key: ")[1].split("\n")[0]
     first = b"FIRST=1\n" if format_ == "dotenv" else b'{"first": "1"}'
     where = repository.path / "environments/base"

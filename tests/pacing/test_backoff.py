@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.pacing import Backoff
+from fleet.pacing.backoff import Backoff
 
 CHANCE = st.floats(0, 1, exclude_max=True)
 
