@@ -95,11 +95,22 @@ class Failure(StrEnum):
     SHELL = "shell"
     BECOME = "become"
     LOST = "lost"
+    # Of HTTP APIs.
+    ADDRESS = "address"  # it leads to where nobody may connect
+    TLS = "tls"
+    ANSWER = "answer"  # it came, and cannot be used
+    LIMITED = "limited"
+    SERVER = "server"
 
     @property
     def retryable(self) -> bool:
         """Host key, auth, shell and become never get better by repeating; sshd punishes who repeats them."""
-        return self in {Failure.REFUSED, Failure.TIMEOUT, Failure.BANNER, Failure.CHANNEL, Failure.LOST}
+        return self in _RETRYABLE
+
+
+_RETRYABLE = frozenset({
+    Failure.REFUSED, Failure.TIMEOUT, Failure.BANNER, Failure.CHANNEL, Failure.LOST, Failure.LIMITED, Failure.SERVER,
+})  # fmt: skip
 
 
 class TransportError(FleetError):

@@ -50,6 +50,23 @@ class Put:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. path: below the API's URL, with its query. route: the same for traces, without values.
+
+    accept: statuses beside 2xx that are answers (404: it is not there). key: makes a POST safe to repeat, where the API
+    honours Idempotency-Key.
+    """
+
+    method: str
+    path: str
+    body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    route: str = ""
+    accept: tuple[int, ...] = ()
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Guard:
     """Compare and swap for all else: constant sh text that exits 0 while what was observed holds. Else: conflict."""
 
