@@ -99,6 +99,7 @@ class Failure(StrEnum):
     ADDRESS = "address"  # it leads to where nobody may connect
     TLS = "tls"
     ANSWER = "answer"  # it came, and cannot be used
+    REJECTED = "rejected"  # it says that the request is wrong, and did nothing
     LIMITED = "limited"
     SERVER = "server"
 

@@ -74,7 +74,7 @@ class Guard:
     args: tuple[str, ...] = field(default=(), repr=False)
 
 
-Step: TypeAlias = Script | Command | Put | Guard
+Step: TypeAlias = Script | Command | Put | Guard | Request
 
 
 @dataclass(frozen=True, slots=True)

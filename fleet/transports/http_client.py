@@ -216,7 +216,8 @@ def _refused(answer: Answer) -> TransportError:
         return TransportError(Failure.LIMITED, "status 429: too many requests", "lower `rate:` of the connection")
     if status >= 500:
         return TransportError(Failure.SERVER, f"status {status}: trouble of its own")
-    return TransportError(Failure.ANSWER, f"status {status}")
+    said = answer.body[:200].decode(errors="backslashreplace").strip()
+    return TransportError(Failure.REJECTED, f"status {status}" + (f": {said}" if said else ""))
 
 
 def _no_connection(error: httpx.ConnectError, host: str) -> TransportError:

@@ -20,7 +20,7 @@ from fleet.model.host import Resource
 from fleet.model.port import Session
 from fleet.model.sealed import Token
 from fleet.model.secret import Secret
-from fleet.model.step import Batch, Command, Guard, Outcome, Put, Report, Script, Step, Task
+from fleet.model.step import Batch, Command, Guard, Outcome, Put, Report, Request, Script, Step, Task
 from fleet.transports.covering import covered
 
 # Equal values give equal tokens, so that hosts with the same plan are told once; nobody else can test a guess.
@@ -96,6 +96,9 @@ class Opener:
                 return replace(step, args=tuple(self._text(arg) for arg in step.args))
             case Command():
                 return replace(step, stdin=self._opened(step.stdin.decode(errors="surrogateescape")))
+            case Request():
+                headers = {name: self._text(value) for name, value in step.headers.items()}
+                return replace(step, body=self._opened(step.body.decode(errors="surrogateescape")), headers=headers)
             case Put():
                 content = self._opened(step.content.decode(errors="surrogateescape"))
                 return replace(step, content=content, seen=self._text(step.seen))

@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 
-from fleet.model.step import Batch, Command, Guard, Put, Script, Step, Task
+from fleet.model.step import Batch, Command, Guard, Put, Request, Script, Step, Task
 from fleet.transports.prelude import PRELUDE
 from fleet.transports.quoting import assignment, encoded, quote, words
 
@@ -121,6 +121,8 @@ def _step(step: Step) -> bytes:
             return _put(step)
         case Command():
             return _command(step)
+        case Request():
+            raise TypeError("a request is nothing for a shell")
 
 
 def _put(step: Put) -> bytes:

@@ -72,7 +72,7 @@ def test_an_answer_is_whole() -> None:
 def test_what_a_request_accepts_is_an_answer() -> None:
     found, _, _ = ask(answer(404), request=Request("GET", "/x", accept=(404,)))
     assert isinstance(found, Answer) and found.status == 404
-    assert ask(answer(404))[0] is Failure.ANSWER
+    assert ask(answer(404))[0] is Failure.REJECTED
 
 
 DATE = format_datetime(datetime.fromtimestamp(1_790_000_000 + 40, UTC), usegmt=True)

@@ -1,0 +1,109 @@
+"""The Session contract over an API: one request for what is asked twice, order by needs, and honest outcomes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from fleet.errors import Failure, TransportError
+from fleet.model.step import Batch, Outcome, Request, Script, Status, Task, Write
+from fleet.transports.http import HttpSession, answers
+from fleet.transports.http_client import Api, ApiClient
+from fleet.transports.http_gate import Gate
+from tests.transports.http_server import Asked, Fast, Say, Server, answer, reset, serving, silence
+
+GET, PUT = Request("GET", "/list"), Request("PUT", "/a", b"{}")
+POST = Request("POST", "/b", b"{}")
+WRITE = Write("dev", 1, "attempt")
+
+
+def perform(
+    *tasks: Task, script: Say, write: bool = True, deadline: float = 5.0
+) -> tuple[Mapping[str, Outcome], Server]:
+    heard: dict[str, Outcome] = {}
+
+    async def run() -> Done:
+        async with serving(script) as server:
+            client = ApiClient(Api(server.url, networks=("127.0.0.0/8",)), Gate(Fast().clock), lambda: 0.5)
+            try:
+                batch = Batch(tasks, WRITE if write else None, deadline)
+                found = await HttpSession(client, "dev").perform(batch, lambda one: heard.update({one.id: one}))
+            finally:
+                await client.aclose()
+            assert heard.items() <= dict(found).items()
+            return found, server
+
+    return asyncio.run(run())
+
+
+def by_path(**said: Say) -> Say:
+    """What is said depends on the first word of the path."""
+
+    async def say(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await said[asked.path.strip("/").partition("/")[0]](asked, writer)
+
+    return say
+
+
+def test_a_list_for_a_hundred_objects_is_asked_for_once() -> None:
+    tasks = [Task(f"look:{n}", (GET,)) for n in range(100)]
+    found, server = perform(*tasks, Task("look:state", (Script("true"),)), script=answer(200, b"[1, 2]"), write=False)
+    assert len(server.asked) == 1
+    assert [answers(found[f"look:{n}"])[0]["body"] for n in range(100)] == [[1, 2]] * 100
+    assert found["look:state"].status is Status.OK and answers(found["look:state"]) == []
+
+
+def test_one_answer_that_cannot_be_read_harms_its_own_objects_only() -> None:
+    found, _ = perform(Task("look:0", (GET,)), Task("look:1", (Request("GET", "/html"),)), write=False,
+                       script=by_path(list=answer(), html=answer(200, b"<p>", Content_Type="text/html")))  # fmt: skip
+    assert found["look:0"].status is Status.OK
+    with pytest.raises(ValueError, match="not JSON"):
+        answers(found["look:1"])
+
+
+@pytest.mark.parametrize(("script", "failure"), [(reset, Failure.LOST), (answer(401), Failure.AUTH)])
+def test_an_api_that_is_not_there_is_unreachable_and_nothing_is_absent(script: Say, failure: Failure) -> None:
+    with pytest.raises(TransportError) as caught:
+        perform(Task("look:0", (GET,)), script=script, write=False)
+    assert caught.value.failure is failure
+
+
+def test_what_is_needed_goes_first_and_what_failed_holds_up_only_what_needs_it() -> None:
+    tasks = [Task("c", (Request("PUT", "/c/1", b"{}"),), ("b",)), Task("b", (Request("PUT", "/b/1", b"{}"),), ("a",)),
+             Task("a", (Request("PUT", "/a/1", b"{}"),)), Task("x", (Request("PUT", "/x/1", b"{}"),)),
+             Task("y", (Request("PUT", "/y/1", b"{}"),), ("x",))]  # fmt: skip
+    found, server = perform(*tasks, script=by_path(a=answer(), b=answer(), c=answer(), y=answer(), x=answer(400)))
+    paths = [one.path for one in server.asked]
+    assert paths.index("/a/1") < paths.index("/b/1") < paths.index("/c/1") and "/y/1" not in paths
+    statuses = {name: one.status for name, one in found.items()}
+    assert statuses == {"a": Status.OK, "b": Status.OK, "c": Status.OK, "x": Status.FAILED, "y": Status.SKIPPED}
+
+
+@pytest.mark.parametrize(
+    ("script", "request_", "status"),
+    [(answer(201), POST, Status.OK), (answer(204, b""), PUT, Status.OK), (answer(412), PUT, Status.CONFLICT),
+     (answer(409), POST, Status.FAILED), (answer(403), PUT, Status.FAILED), (reset, POST, Status.UNKNOWN),
+     (answer(500), POST, Status.UNKNOWN), (reset, PUT, Status.UNKNOWN)],
+)  # fmt: skip
+def test_what_became_of_a_write_is_told_as_far_as_it_is_known(script: Say, request_: Request, status: Status) -> None:
+    found, _ = perform(Task("a", (request_,)), script=script)
+    assert found["a"].status is status
+
+
+def test_what_was_under_way_when_the_time_was_up_is_unknown() -> None:
+    tasks = [Task("a", (POST,)), Task("b", (PUT,), ("a",))]
+    found, _ = perform(*tasks, script=silence, deadline=0.2)
+    assert found["a"].status is Status.UNKNOWN and found["b"].status in (Status.UNKNOWN, Status.SKIPPED)
+
+
+def test_the_first_step_that_fails_ends_its_task() -> None:
+    found, server = perform(Task("a", (Request("PUT", "/no", b"{}"), PUT)), script=by_path(no=answer(400), a=answer()))
+    assert (found["a"].status, found["a"].step, len(server.asked)) == (Status.FAILED, 0, 1)
+
+
+def test_headers_that_matter_are_kept() -> None:
+    found, _ = perform(Task("look:0", (GET,)), script=answer(200, b"{}", ETag='"v1"', Server="x"), write=False)
+    assert json.loads(found["look:0"].output)[0]["headers"] == {"etag": '"v1"'}
