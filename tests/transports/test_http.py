@@ -18,11 +18,10 @@ from tests.transports.http_server import Asked, Fast, Say, Server, answer, reset
 GET, PUT = Request("GET", "/list"), Request("PUT", "/a", b"{}")
 POST = Request("POST", "/b", b"{}")
 WRITE = Write("dev", 1, "attempt")
+Done = tuple[Mapping[str, Outcome], Server]
 
 
-def perform(
-    *tasks: Task, script: Say, write: bool = True, deadline: float = 5.0
-) -> tuple[Mapping[str, Outcome], Server]:
+def perform(*tasks: Task, script: Say, write: bool = True, deadline: float = 5.0) -> Done:
     heard: dict[str, Outcome] = {}
 
     async def run() -> Done:
