@@ -212,7 +212,7 @@ class History:
 
     async def withheld(self) -> dict[HostKey, frozenset[str]]:
         """(environment, host) → resources that held a secret when they were last settled."""
-        return read.withheld(await self._rows(statements.SETTLED, {}))
+        return read.withheld(await self._rows(statements.WITHHELD, {}))
 
     async def _changes(self, sql: str, asked: Mapping[str, Any]) -> list[ChangeRecord]:
         rows = await self._rows(sql, asked)

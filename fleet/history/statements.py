@@ -45,6 +45,8 @@ CONTENTS = "SELECT digest, size, data FROM contents WHERE digest IN (SELECT valu
 FACTS = """SELECT environment, host, facts FROM facts
     WHERE :host = '' OR (environment = :environment AND host = :host)"""
 SETTLED = "SELECT environment, host, digests FROM settled"
+# Hosts with something withheld: JSON with an empty key, which no resource has.
+WITHHELD = """SELECT environment, host, digests FROM settled WHERE instr(digests, '"": [') > 0"""
 
 
 def latest(select: str, table: str, asked: Mapping[str, Any]) -> str:
