@@ -16,9 +16,10 @@ passwd=; for a do case $a in u:*) passwd="$passwd ${a#u:}" ;; esac; done
 files=; command -v awk >/dev/null 2>&1 && files=1
 if command -v getent >/dev/null 2>&1; then
   [ -r /etc/nsswitch.conf ] || files=
-  [ -z "$files" ] || while read -r database sources; do
-    case $database in passwd:|group:) ;; *) continue ;; esac
-    for a in $sources; do case $a in files|systemd) ;; *) files= ;; esac; done
+  # nsswitch.conf(5): blanks before and after the colon may be there or not, and so may the last newline.
+  [ -z "$files" ] || while read -r l || [ -n "$l" ]; do
+    case $l in passwd*|group*) ;; *) continue ;; esac
+    for a in ${l#*:}; do case $a in files|systemd) ;; *) files= ;; esac; done
   done </etc/nsswitch.conf
 fi
 if [ -n "$files" ]; then

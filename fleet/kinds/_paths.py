@@ -27,11 +27,15 @@ paths_stat() {
   for a do a=${a#* }; set -- "$@" "${a#* }"; shift; done
   stats=$(QUOTING_STYLE=literal stat -c '%f %a %u %g %s:%U:%G:%n
 %N' -- "$@" 2>/dev/null)
+  [ $? -le 1 ] || printf 'DIED\n'
   said="$stats${stats:+$nl}MISSING$nl"
   n=$#
   for p do if ! [ -e "$p" ] && ! [ -L "$p" ]; then set -- "$@" "$p"; fi; done
   shift "$n"
-  [ $# = 0 ] || said="$said$(stat -c '' -- "$@" 2>&1)$nl"
+  [ $# != 0 ] || return
+  n=$(stat -c '' -- "$@" 2>&1)
+  [ $? -le 1 ] || printf 'DIED\n'
+  said="$said$n$nl"
 }
 paths_sum() {
   for a do

@@ -43,6 +43,8 @@ def read_answer(output: bytes) -> Mapping[str, Seen | Unreadable]:
     """Path → what was found, or why nobody can say; a path that is absent has no entry. Raises ValueError."""
     if output.startswith(b"NOSTAT\n"):
         raise ValueError("this host has no stat(1), so nobody can say what is there")
+    if output.startswith(b"DIED\n"):
+        raise ValueError("stat(1) was ended on this host before it could answer")
     # A path may end in one of these words, so each must be a whole line.
     head, missing, rest = (b"\n" + output).partition(b"\nMISSING\n")
     complaints, sums, rest = (b"\n" + rest).partition(b"\nSUMS\n")

@@ -163,7 +163,10 @@ h=${e%:*}; h=${h##*:}; e=${e#*:*:}; uid=${e%%:*}; e=${e#*:}; gid=${e%%:*}
 d=$h/.ssh
 if [ -L "$h" ] || [ -L "$d" ]; then echo "a symbolic link stands in the way to $d"; exit 75; fi
 if ! [ -d "$h" ]; then echo "the home $h of $u is not there"; exit 1; fi
-if ! [ -d "$d" ]; then mkdir -m 700 -- "$d" && chown -h "$uid:$gid" "$d" || exit 1; fi
+# Made and given away where only root is, then moved to its place: by its name it could be another one by now.
+if ! [ -d "$d" ]; then (
+  fl_room "$d" && mkdir -m 700 -- "./$n" && chown -- "$uid:$gid" "./$n" && mv -- "./$n" .. || exit
+) || exit; fi
 # Inside it from here on: a directory that is swapped for a link now changes nothing.
 here=$(cd -P -- "$h" && pwd -P)/.ssh
 cd -P -- "$d" || exit 1

@@ -8,32 +8,38 @@ session's random marker. Kinds may use fl_sha, fl_put and fl_say in steps that w
 
 # All processes cost one fork to read: the shells' own `read` takes a system call a byte.
 _PROCESSES = r"""
-# fl_stat PID: sets fl_parent, fl_its_session and fl_started; fails when there is no such process, or it is a zombie.
+# fl_stat PID: sets fl_parent, fl_its_session and fl_started; fails when there is no such process, or it is a zombie. A
+# process chooses its name, which may hold anything, newlines too; what comes after its last ")" is the kernel's.
 fl_stat() {
-  { IFS= read -r fl_x <"/proc/$1/stat"; } 2>/dev/null || return 1
+  fl_x=
+  { while IFS= read -r fl_y; do fl_x="$fl_x$fl_y "; done <"/proc/$1/stat"; } 2>/dev/null
+  [ -n "$fl_x" ] || return 1
   set -- ${fl_x##*) }
   fl_parent=$2 fl_its_session=$4 fl_started=${20}
   [ "$1" != Z ]
 }
 # fl_kill SESSION KEPT [SINCE]: ends all processes of a session but those in KEPT (" 12 34 "), the watchdog's own, and
 # what began before SINCE, until there are none: what is forked meanwhile is found only then. Bounded: what hangs in
-# the kernel cannot be ended.
+# the kernel cannot be ended. One cat for all gives hints only: a line may be what a process calls itself, and a short
+# one the beginning of such.
 fl_kill() {
   fl_more=5
   while [ "$fl_more" -gt 0 ]; do
     fl_more=$((fl_more - 1)) fl_found= fl_ifs=$IFS
     IFS='
 '
-    for fl_x in $(cat /proc/[0-9]*/stat 2>/dev/null); do
-      case $fl_x in *" $1 "*) ;; *) continue ;; esac
-      IFS=$fl_ifs
-      fl_i=${fl_x%% *}
-      set -- "$1" "$2" "${3:-0}" ${fl_x##*) }
-      [ "$7" = "$1" ] && [ "$4" != Z ] && [ "$5" != "${fl_w:--}" ] && [ "${23}" -ge "$3" ] || continue
+    set -- "$1" "$2" "${3:-0}" $(cat /proc/[0-9]*/stat 2>/dev/null)
+    IFS=$fl_ifs
+    for fl_line do
+      fl_i=${fl_line%% *}
+      case $fl_i in ""|*[!0-9]*) continue ;; esac
       case $2 in *" $fl_i "*) continue ;; esac
+      if [ ${#fl_line} -gt 60 ]; then case $fl_line in *" $1 "*) ;; *) continue ;; esac; fi
+      fl_stat "$fl_i" || continue
+      [ "$fl_its_session" = "$1" ] && [ "$fl_parent" != "${fl_w:--}" ] && [ "$fl_started" -ge "$3" ] || continue
       kill -KILL "$fl_i" 2>/dev/null && fl_found=1
     done
-    IFS=$fl_ifs
+    set -- "$1" "$2" "$3"
     [ -n "$fl_found" ] || return 0
   done
 }
@@ -208,24 +214,38 @@ fl_full() {
   case $5 in [0-9]|[0-9][0-9]) fl_say "no space left on the file system of $1 ($5 kB)" ;; esac
 }
 
-# fl_enter DIRECTORY: makes it the working directory. Whoever owns a symbolic link on the way decides where it leads:
-# only root may, or the owner of where it leads. Asked after the step, so that no swap in between matters.
+# fl_enter DIRECTORY: makes it the working directory, one name after the other. Who can change a symbolic link on the
+# way decides where it leads: its owner, and the owner of the directory that it stands in. Only root may, or the owner
+# of the directory that is reached. A name that is swapped after the look at it leads elsewhere, and is found.
 fl_enter() {
   [ "$1" != . ] || return 0
   [ -d "$1/" ] || { fl_say "No such file or directory: $1"; return 1; }
-  cd -P -- "${1%/}/" || return 1  # bash would call the root //
-  [ "$PWD" != "$1" ] || return 0
-  fl_x=$1 fl_y=
-  set -- .
+  cd / || return 1
+  fl_x=${1#/} fl_y= fl_i=0
   while [ -n "$fl_x" ]; do
-    if [ -L "$fl_x" ]; then set -- "$@" "$fl_x"; fi
-    fl_x=${fl_x%/*}
+    set -- "$1" "${fl_x%%/*}"
+    case $fl_x in */*) fl_x=${fl_x#*/} ;; *) fl_x= ;; esac
+    case $2 in ""|.) continue ;; ..) cd -P .. || return 1; continue ;; esac
+    if [ -L "./$2" ]; then fl_follow "$2" || return; continue; fi
+    set -- "$1" "${PWD%/}/$2" "$2"
+    cd -P -- "./$3" || return 1
+    [ "$PWD" = "$2" ] || { fl_say "somebody changes $2 at this moment"; return 75; }
   done
-  for fl_x in $([ $# = 1 ] || stat -c %u -- "$@"); do
-    : "${fl_y:=$fl_x}"
-    [ "$fl_x" = 0 ] || [ "$fl_x" = "$fl_y" ] || fl_y=-
+  if [ -n "$fl_y" ] && [ "$(stat -c %u .)" != "$fl_y" ]; then
+    fl_say "a symbolic link of another user leads to $PWD"; return 75
+  fi
+}
+# fl_follow NAME: what the link says comes before the rest of the way. fl_y: who decided so far, "-" for several.
+fl_follow() {
+  fl_i=$((fl_i + 1))
+  set -- "$1" "$(readlink -- "./$1")" $(stat -c '%u %a' -- "./$1" .)
+  if [ -z "$2" ] || [ -z "$6" ] || [ "$fl_i" -gt 40 ]; then fl_say "the link $PWD/$1 cannot be followed"; return 75; fi
+  for fl_j in "$3" "$5"; do
+    if [ "$fl_j" != 0 ]; then : "${fl_y:=$fl_j}"; [ "$fl_j" = "$fl_y" ] || fl_y=-; fi
   done
-  case $fl_y in ""|-) fl_say "a symbolic link of another user leads to $PWD"; return 75 ;; esac
+  if [ $((0$6 & 022)) != 0 ] && [ $((0$6 & 01000)) = 0 ]; then fl_y=-; fi
+  case $2 in /*) cd / || return 1 ;; esac
+  fl_x=${2#/}/$fl_x
 }
 
 # fl_room PATH: enters a directory beside PATH that only root can enter. Whoever owns the one around it can rename or
@@ -246,7 +266,7 @@ fl_room() {
 
 # Nothing is removed by a path that somebody else may have changed by now.
 fl_leave() {
-  if [ -n "$fl_in" ]; then rm -f -- "./$n" ./.seen ./.seen2; cd ..; fi
+  if [ -n "$fl_in" ]; then rm -f -- "./$n" ./.seen ./.seen2 ./.try; cd ..; fi
   rmdir -- "./$fl_r" 2>/dev/null
 }
 
@@ -257,11 +277,16 @@ fl_at() {
   if [ -e "../$n" ] && ! [ -f "../$n" ]; then fl_say "$1 exists and is not a regular file"; return 75; fi
 }
 
-# fl_pin: a second name, in here, for the regular file at PATH, so that it stays the same file. Sets s. A file system
-# without hard links (vfat) has no owners that matter.
+# fl_pin: a second name, in here, for the regular file at PATH, so that it stays the same file. Sets s. Only on a file
+# system that has no hard links at all (vfat) is it the name itself: there nobody has an owner either.
 fl_pin() {
   s=./.seen; [ "$n" != .seen ] || s=./.seen2
-  ln -- "../$n" "$s" 2>/dev/null || s=../$n
+  if ! ln -- "../$n" "$s" 2>/dev/null; then
+    if : >./.try && ln -- ./.try "$s" 2>/dev/null; then
+      rm -f -- ./.try "$s"; fl_say "$dir/$n cannot be held: it has too many names, or is a mount point"; return 75
+    fi
+    rm -f -- ./.try; s=../$n
+  fi
   if ! [ -f "$s" ] || [ -L "$s" ]; then fl_say "$dir/$n is no longer a regular file"; return 75; fi
 }
 

@@ -70,8 +70,9 @@ async def test_a_link_of_theirs_on_the_way_leads_only_to_what_is_theirs(shell: s
         for step in _path_steps.own_directory(str(home / "elsewhere"), "1234", None, None):
             assert (await apply(session, step)).status is Status.CONFLICT
         assert (await apply(session, _path_steps.remove(str(home / "elsewhere" / "f")))).status is Status.CONFLICT
+        # Root's own link, but they can put another in its place at any moment.
+        assert (await put(session, home / "roots" / "f", b"ours", b"root's")).status is Status.CONFLICT
         assert untouched(home)
-        assert (await put(session, home / "roots" / "f", b"ours", b"root's")).status is Status.OK
     assert (home / "releases" / "f").read_bytes() == b"ours"
 
 
@@ -124,3 +125,58 @@ async def test_tidying_up_removes_nothing_that_is_not_ours(shell: str, home: Pat
         step = Put(str(home / "f"), b"ours", "")
         assert (await apply(session, step, write=writer(attempt="a3"))).status is Status.OK
     assert untouched(home) and set(names(home)) >= {"f", *left}
+
+
+@in_each_shell
+async def test_a_link_of_theirs_behind_a_link_of_root_leads_only_to_what_is_theirs(shell: str, home: Path) -> None:
+    """As releases are laid out: root's `current` leads into their directory, and what stands there is theirs to say."""
+    root = home.parent
+    (home / "releases").mkdir()
+    (home / "releases/2").mkdir()
+    for path in (home / "releases", home / "releases/2"):
+        os.chown(path, THEIRS, THEIRS)
+    for name, target in (("1", root / "etc"), ("3", "2")):
+        (home / "releases" / name).symlink_to(target)
+        os.lchown(home / "releases" / name, THEIRS, THEIRS)
+    for name in ("1", "2", "3"):
+        (root / f"to-{name}").symlink_to(f"home/releases/{name}")
+    async with session_in(shell) as session:
+        refused = await put(session, root / "to-1" / "f", b"ours", b"root's")
+        assert refused.status is Status.CONFLICT and b"symbolic link of another user" in refused.output
+        for step in _path_steps.own_directory(str(root / "to-1"), "1234", None, None):
+            assert (await apply(session, step)).status is Status.CONFLICT
+        assert (await apply(session, _path_steps.remove(str(root / "to-1" / "f")))).status is Status.CONFLICT
+        assert untouched(home)
+        for name in ("2", "3"):
+            assert (await put(session, root / f"to-{name}" / f"f{name}", b"ours")).status is Status.OK
+    assert names(home / "releases/2") == ["f2", "f3"]
+
+
+@in_each_shell
+async def test_where_anybody_can_change_a_link_it_is_nobody_s_word(shell: str, home: Path) -> None:
+    """A directory that its group or all may write in, without the sticky bit; and links that go round in a circle."""
+    shared, sticky, root = home.parent / "shared", home.parent / "sticky", home.parent
+    for path, mode in ((shared, 0o777), (sticky, 0o1777)):
+        path.mkdir()
+        path.chmod(mode)
+        (path / "link").symlink_to("../etc")
+    (root / "round").symlink_to("round")
+    async with session_in(shell) as session:
+        assert (await put(session, shared / "link" / "f", b"ours", b"root's")).status is Status.CONFLICT
+        assert untouched(home)
+        assert (await put(session, sticky / "link" / "f", b"ours", b"root's")).status is Status.OK
+        assert (await put(session, root / "round" / "f", b"ours")).status is Status.FAILED
+
+
+@in_each_shell
+async def test_a_file_with_too_many_names_is_not_changed_by_its_name(shell: str, home: Path) -> None:
+    """What cannot be held by a second name could be another file by the time that root changes it."""
+    (home / "f").write_bytes(b"x")
+    os.chown(home / "f", THEIRS, THEIRS)
+    no_links = 'ln() { case $* in *../f*) return 1 ;; esac; command ln "$@"; }\n'
+    async with session_in(shell) as session:
+        for step in _path_steps.own_file(str(home / "f"), None, None, "644"):
+            assert isinstance(step, Script)
+            outcome = await apply(session, Script(no_links + step.text, step.args))
+            assert outcome.status is Status.CONFLICT and b"cannot be held" in outcome.output
+    assert stat.S_IMODE((home / "f").stat().st_mode) != 0o666 and names(home) == ["f"]

@@ -6,6 +6,9 @@ import asyncio
 import hashlib
 import os
 import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -229,7 +232,7 @@ async def test_a_command_that_takes_too_long_is_ended_with_all_it_started(shell:
 
 def running(pid: str) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(") ")[2][0] != "Z"
     except OSError:
         return False
 
@@ -268,3 +271,34 @@ def _started_in_another_tick(pid: int) -> bool:
     """The kernel tells the start of a process in hundredths of a second."""
     started = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     return float(Path("/proc/uptime").read_text().split()[0]) * 100 > started + 2
+
+
+FORGER = """\
+import ctypes, os, sys, time
+victim, session = sys.argv[1], os.getsid(0)
+ctypes.CDLL(None).prctl(15, sys.argv[2].format(victim).encode().decode("unicode_escape").encode(), 0, 0, 0)
+open(sys.argv[3], "w").write(str(os.getpid()))
+time.sleep(100)
+"""
+
+
+@pytest.fixture
+def stranger() -> Iterator[subprocess.Popen[bytes]]:
+    """A process of somebody else, in a session of its own."""
+    with subprocess.Popen(["sleep", "100"], start_new_session=True) as process:
+        yield process
+        process.kill()
+
+
+@in_each_shell
+@pytest.mark.parametrize("name", ["\\n{} (a", "a) S 1 1 1 0 1", "\\n", ") R\\n{} (b) S"])
+async def test_a_name_that_a_process_gives_itself_ends_nobody_else_and_does_not_save_it(
+    shell: str, tmp_path: Path, name: str, stranger: subprocess.Popen[bytes]
+) -> None:
+    """/proc/PID/stat shows names as they are, newlines too: what looks like another process's line is none."""
+    words = (sys.executable, "-c", FORGER, str(stranger.pid), name, str(tmp_path / "pid"))
+    async with session_in(shell) as session:
+        outcome = await apply(session, Command(words, timeout=1))
+    assert outcome.status is Status.FAILED and b"took longer" in outcome.output
+    assert stranger.poll() is None, "somebody else was ended"
+    assert not running((tmp_path / "pid").read_text()), "it lives on"

@@ -1,0 +1,51 @@
+"""A look whose own tools fail on the host says so: what could not be asked is never absent."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fleet.kinds import _accounts, _paths
+from fleet.kinds._paths_answer import Seen, read_answer
+from tests.transports.shells import SHELLS
+
+in_each_shell = pytest.mark.parametrize("shell", SHELLS)
+
+
+def said(shell: str, text: str, *args: str) -> bytes:
+    """What a script prints, with the functions before it in the place of the host's programs."""
+    words = [*SHELLS[shell], "-c", text, "sh", *args]
+    return subprocess.run(words, capture_output=True, check=False, timeout=20).stdout
+
+
+@in_each_shell
+@pytest.mark.parametrize("code", [126, 127, 137])
+@pytest.mark.parametrize("call", ["%f", "''"])
+def test_a_stat_that_was_ended_leaves_nothing_absent(shell: str, code: int, call: str, tmp_path: Path) -> None:
+    """The first asks about all paths, the second about those that seem not to be there."""
+    args = (_paths.want("/etc/passwd"), _paths.want(str(tmp_path / "none")))
+    assert isinstance(read_answer(said(shell, _paths.TEXT, *args))["/etc/passwd"], Seen)
+    word = "*%f*" if call == "%f" else '"-c  --"*'
+    broken = f'stat() {{ case $* in {word}) return {code} ;; esac; command stat "$@"; }}\n'
+    with pytest.raises(ValueError, match="was ended on this host"):
+        read_answer(said(shell, broken + _paths.TEXT, *args))
+
+
+@in_each_shell
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [("passwd: files systemd\ngroup: files\n", False), ("passwd: files ldap\n", True), ("passwd:files ldap\n", True),
+     ("passwd:\tfiles\tsss\n", True), ("  passwd : files ldap\n", True), ("passwd: files\ngroup: files ldap", True),
+     ("passwd: files # ldap\n", True), ("# passwd: ldap\nshadow: files ldap\n", False), ("", False)],
+)  # fmt: skip
+def test_accounts_are_read_from_files_only_where_there_is_nothing_else(
+    shell: str, text: str, asked: bool, tmp_path: Path
+) -> None:
+    """nsswitch.conf(5) in every way that glibc reads it. A comment too many costs a getent, no more."""
+    switch = tmp_path / "nsswitch.conf"
+    switch.write_text(text)
+    stub = "getent() { echo asked; }\n"
+    answer = said(shell, stub + _accounts.TEXT.replace("/etc/nsswitch.conf", str(switch)), "u:daemon")
+    assert (b"asked" in answer) is asked
