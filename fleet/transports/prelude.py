@@ -259,8 +259,10 @@ fl_room() {
   fl_j "temp $dir/$fl_r"
   fl_in=
   trap fl_leave EXIT
-  cd -P -- "./$fl_r" && set -- $(stat -c '%u %a' . /proc/self/)  # who owns it, and who this is
-  case "$1 $2" in "$3 700"|"$3 2700") fl_in=1; return ;; esac
+  cd -P -- "./$fl_r" && set -- $(stat -c '%u %a' . .. /proc/self/)  # the room, what is around it, and who this is
+  case "$1 $2" in "$5 700"|"$5 2700") fl_in=1; return ;; esac
+  # Where modes cannot be set (vfat), what is around it keeps others out as well.
+  if [ "$1 $3" = "$5 $5" ] && [ $((0$4 & 022)) = 0 ]; then fl_in=1; return; fi
   fl_say "somebody changes $dir at this moment"; return 75
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fleet.model.port import Session
-from fleet.model.step import Outcome, Put, Status
+from fleet.model.step import Outcome, Put, Script, Status
 from tests.transports.shells import apply, in_each_shell, needs_rooms, session_in
 
 pytestmark = [needs_rooms, pytest.mark.hosts, pytest.mark.anyio]
@@ -196,3 +196,25 @@ async def test_a_missing_directory_and_an_unknown_owner_are_named(shell: str, tm
         nobody = await put(session, tmp_path / "f", b"x", owner="no-such-user")
         assert nobody.status is Status.FAILED and b"no-such-user" in nobody.output
     assert names(tmp_path) == []
+
+
+# What a mount of vfat shows, which this kernel may not have: modes are the mount's, whatever chmod says.
+_SHOWS_755 = """\
+stat() { command stat "$@" | sed '1s/ 2*700$/ 755/'; }
+fl_put "$1" "$2" "" "" "" "$3" text "$4"
+"""
+
+
+@in_each_shell
+async def test_where_modes_cannot_be_set_the_directory_around_must_keep_others_out(shell: str, tmp_path: Path) -> None:
+    """As on the EFI system partition. Where others may write, a room that shows another mode is not ours."""
+    digest = hashlib.sha256(b"ours").hexdigest()
+    step = Script(_SHOWS_755, (str(tmp_path / "a"), "", digest, "ours"))
+    async with session_in(shell) as session:
+        assert (await apply(session, step)).status is Status.OK
+        assert names(tmp_path) == ["a"]
+        assert (await apply(session, Script('chmod 777 "$1"\n', (str(tmp_path),)))).status is Status.OK
+        step = Script(_SHOWS_755, (str(tmp_path / "b"), "", digest, "ours"))
+        refused = await apply(session, step)
+    assert refused.status is Status.CONFLICT and b"somebody changes" in refused.output
+    assert (tmp_path / "a").read_bytes() == b"ours" and not (tmp_path / "b").exists()
