@@ -132,6 +132,9 @@ fl_j() { printf '%s\n' "$*" >>"$fl_d/journal/$fl_a"; }
 # not, and fl_as to what that makes of every task: conflict, or failed where the host cannot keep a record.
 fl_begin() {
   fl_no= fl_as=conflict fl_a=$3
+  if ! [ -e /proc/self/stat ]; then
+    fl_no="this host has no /proc, without which nothing is changed on it" fl_as=failed; return
+  fi
   if ! [ -d "$fl_d/due" ] || ! [ -d "$fl_d/journal" ]; then
     fl_x=$(umask 077; mkdir -p "$fl_d/due" "$fl_d/journal" 2>&1) ||
       { fl_no="cannot keep a record on this host: $fl_x" fl_as=failed; return; }

@@ -118,6 +118,15 @@ async def test_what_cannot_keep_a_record_writes_nothing(shell: str, tmp_path: Pa
 
 
 @in_each_shell
+async def test_without_proc_nothing_is_changed_and_it_says_so(shell: str) -> None:
+    async with session_in(shell, "mount -t tmpfs none /proc") as session:
+        outcome = await apply(session, Command(("touch", "/var/lib/fleet/x")))
+        seen = await see(session, "ls /var/lib/fleet\n")
+    assert outcome.status is Status.FAILED and b"this host has no /proc" in outcome.output
+    assert b"x" not in seen.split()
+
+
+@in_each_shell
 async def test_a_failed_step_ends_its_task_and_skips_what_needs_it_only(shell: str) -> None:
     steps = (Command(("echo", "one")), FAIL, Command(("echo", "never")))
     batch = Batch(
