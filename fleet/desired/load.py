@@ -24,18 +24,21 @@ FOLDERS = ("roles", "hosts", "files", "secrets")
 SECRETS = "secrets.sops"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Layer:
-    """One directory under environments/. files, known_hosts: paths in the tree. secrets: by path."""
+    """One directory under environments/. Filled by `load`, changed by nobody after it.
+
+    files, known_hosts: paths in the tree. secrets: by path.
+    """
 
     name: str
     environment: Node | None = None
     hosts: Node | None = None
-    roles: Mapping[str, Node] = field(default_factory=dict)
-    overlays: Mapping[str, Node] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)
+    roles: dict[str, Node] = field(default_factory=dict)
+    overlays: dict[str, Node] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     known_hosts: str = ""
-    secrets: Mapping[str, SecretFile] = field(default_factory=dict)
+    secrets: dict[str, SecretFile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +54,11 @@ class _Enough(Exception):
     """One file has told enough of what is wrong with it."""
 
 
-@dataclass(slots=True)
-class _Building:
-    """A Layer while its files come in."""
-
-    environment: Node | None = None
-    hosts: Node | None = None
-    roles: dict[str, Node] = field(default_factory=dict)
-    overlays: dict[str, Node] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
-    known_hosts: str = ""
-    secrets: dict[str, SecretFile] = field(default_factory=dict)
-
-
 def load(tree: Tree, kinds: Mapping[str, Kind], cache: NodeCache | None = None) -> Loaded:
     """Never raises for what the files say: problems are collected, over all files."""
     shapes = documents(kinds)
     problems = list(tree.problems)
-    building: dict[str, _Building] = {}
+    layers: dict[str, Layer] = {}
     yaml_files: dict[str, str] = {}
     secret_files: dict[str, str] = {}
     for path in tree.entries:
@@ -77,20 +67,20 @@ def load(tree: Tree, kinds: Mapping[str, Kind], cache: NodeCache | None = None) 
             _stray(path, problems)
         elif (host := _secrets(rest)) is not None:
             secret_files[path] = host
-        elif sort := _place(path, rest, building.setdefault(layer, _Building()), problems):
+        elif sort := _place(path, rest, layers.setdefault(layer, Layer(layer)), problems):
             yaml_files[path] = sort
     for path, node in _nodes(tree, yaml_files, cache, problems).items():
         _check(path, node, shapes[yaml_files[path]], tree, problems)
         layer, _, rest = path.partition("/")
-        _put(building[layer], rest, node)
+        _put(layers[layer], rest, node)
     for path, file in _read_secrets(tree, secret_files, cache, problems):
-        building.setdefault(path.partition("/")[0], _Building()).secrets[path] = file
-    layers = {name: Layer(name, b.environment, b.hosts, b.roles, b.overlays, b.files, b.known_hosts, b.secrets)
-              for name, b in sorted(building.items()) if b != _Building()}  # fmt: skip
-    return Loaded(tree, layers, tuple(sorted(set(problems), key=lambda p: (p.origin, p.message))))
+        layer = path.partition("/")[0]
+        layers.setdefault(layer, Layer(layer)).secrets[path] = file
+    kept = {name: layer for name, layer in sorted(layers.items()) if layer != Layer(name)}
+    return Loaded(tree, kept, tuple(sorted(set(problems), key=lambda p: (p.origin, p.message))))
 
 
-def _place(path: str, rest: str, layer: _Building, problems: list[Problem]) -> str:
+def _place(path: str, rest: str, layer: Layer, problems: list[Problem]) -> str:
     """Which sort of document a path is; "" for what is no YAML of ours. What has no place here is a problem."""
     folder, _, name = rest.partition("/")
     if rest == "known_hosts":
@@ -182,7 +172,7 @@ def _note(noted: list[Problem], problem: Problem) -> None:
         raise _Enough
 
 
-def _put(layer: _Building, rest: str, node: Node) -> None:
+def _put(layer: Layer, rest: str, node: Node) -> None:
     folder, _, name = rest.partition("/")
     if rest == "environment.yaml":
         layer.environment = node
