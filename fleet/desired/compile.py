@@ -15,7 +15,7 @@ from fleet.desired.assemble import Assembler, EnvironmentSpec
 from fleet.desired.findings import Finding, joined, news
 from fleet.desired.format import documents
 from fleet.desired.load import Layer, Loaded
-from fleet.desired.secrets import common_readers
+from fleet.desired.secrets import common_readers, exposed
 from fleet.desired.source import Tree
 from fleet.desired.template import Engine
 from fleet.desired.unused import unused
@@ -87,7 +87,9 @@ class Compiler:
         ordered = tuple(sorted(set(every), key=lambda problem: (problem.origin, problem.message)))
         # What one environment does not use, another may: nothing is said of a part of them.
         whole = environments is None and not ordered
-        warnings = (*unused(loaded.layers, found), *common_readers(loaded.layers, chains)) if whole else ()
+        hosts = [host for one in found.values() for host in one.hosts.values()] if whole else []
+        shown = (*common_readers(loaded.layers, chains), *exposed(hosts)) if whole else ()
+        warnings = (*unused(loaded.layers, found), *shown) if whole else ()
         return Fleet(tree.revision, tree.label, tree.uncommitted, found, ordered, tuple(_quoted(warnings, tree)))
 
     def _environment(self, name: str, loaded: Loaded, facts: Mapping[str, Mapping[str, Any]]) -> _Kept:

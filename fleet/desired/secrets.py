@@ -12,7 +12,7 @@ from fleet.desired.load import Layer
 from fleet.desired.sops import SecretFile
 from fleet.desired.source import Tree
 from fleet.errors import Origin, Problem
-from fleet.model.host import Resource, SecretSource
+from fleet.model.host import HostSpec, Resource, SecretSource
 from fleet.model.value import Node
 
 
@@ -125,6 +125,20 @@ def common_readers(layers: Mapping[str, Layer], chains: Mapping[str, tuple[str, 
                 )
                 also = (Origin(elsewhere, 1, 1),)
                 yield Problem(Origin(path, 1, 1), message, "a key of its own", hint, also=also, severity="warning")
+
+
+def exposed(hosts: Iterable[HostSpec]) -> Iterator[Problem]:
+    """Warnings: files with secrets whose mode is said, and lets everybody read them."""
+    told: set[Origin] = set()
+    for host in (host for host in hosts if host.secrets):
+        for one in (one for one in host.resources if one.secrets and one.origin not in told):
+            mode = str((one.desired or {}).get("mode", "0"))
+            if not mode.isdecimal() or not int(mode, 8) & 0o007:
+                continue
+            told.add(one.origin)
+            message = f"{one.id} holds a secret, and everybody on the host may read it (mode {mode.zfill(4)})"
+            yield Problem(one.origin, message, "0640 or narrower; that is what it gets when no mode is said",
+                          severity="warning")  # fmt: skip
 
 
 def _shared_recipients(layer: Layer) -> list[str]:

@@ -73,6 +73,7 @@ def reason(error: bytes) -> str:
         return "no key that is here can open it"
     if "no matching creation rules" in low or "config file not found" in low or "no master keys" in low:
         rule = "creation_rules: [{path_regex: environments/ENV/, age: RECIPIENT}]"
-        return f"nobody says who may read it; add a rule to .sops.yaml at the top of the repository: {rule}"
+        todo = f"make a key and a rule with `fleet secrets keygen -e ENV`, or add a rule to .sops.yaml: {rule}"
+        return f"nobody says who may read it; {todo}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return " ".join(lines)[:300] or "sops failed and said nothing"

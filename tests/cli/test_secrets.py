@@ -77,6 +77,11 @@ def test_keygen_makes_a_key_and_a_rule_once(run: Run, repository: Repository, tm
     assert "there is no directory environments/dve; did you mean dev?" in run("secrets", "keygen", "-e", "dve").err
 
 
+def test_alone_it_says_what_there_is_to_do(run: Run) -> None:
+    done = run("secrets")
+    assert done.code == 1 and "fleet secrets list, who, keygen, set, edit or rotate" in done.err
+
+
 def test_a_rule_that_is_there_keeps_what_it_says(run: Run, repository: Repository) -> None:
     rules = "# ours\ncreation_rules:\n  # people\n  - path_regex: ^environments/dev/\n    age: age1somebody\n"
     (repository.path / ".sops.yaml").write_text(rules)
@@ -87,7 +92,7 @@ def test_a_rule_that_is_there_keeps_what_it_says(run: Run, repository: Repositor
 
 def test_without_a_rule_the_next_step_is_told(run: Run) -> None:
     done = run("secrets", "set", "a", "-e", "dev", given="x")
-    assert done.code == 1 and "add a rule to .sops.yaml" in done.err and "creation_rules" in done.err
+    assert done.code == 1 and "fleet secrets keygen -e ENV" in done.err and "creation_rules" in done.err
 
 
 def test_set_changes_one_value_and_no_other_ciphertext(keyed: Run, repository: Repository) -> None:

@@ -156,6 +156,18 @@ def test_a_key_of_two_environments_is_warned_of(keys: tuple[str, str]) -> None:
     assert warnings(copied | {"base/environment.yaml": everybody}) == []
 
 
+def test_a_secret_that_everybody_on_the_host_may_read_is_warned_of_once(keys: tuple[str, str]) -> None:
+    secret = {"dev/secrets.sops.yaml": encrypted({"db": {"password": "x"}}, keys[0])}
+    for mode, fine in (("0640", True), ("0600", True), ("0644", False), ("0604", False), ("0651", False)):
+        role = ROLE + f'      mode: "{mode}"\n'.encode()
+        said = warnings(secret | {"base/roles/app.yaml": role, "prod/environment.yaml": b"extends: dev\n"})
+        assert (said == []) is fine
+        if not fine:
+            [one] = said
+            assert f"file:/etc/x holds a secret, and everybody on the host may read it (mode {mode})" in one
+    assert warnings(secret | {"prod/environment.yaml": b"extends: dev\n"}) == []
+
+
 def test_what_builds_on_another_environment_may_share_its_key(keys: tuple[str, str]) -> None:
     files = {f"{name}/secrets.sops.yaml": encrypted({"db": {"password": "x"}}, keys[0]) for name in ("base", "dev")}
     assert warnings(files | {"prod/environment.yaml": b"extends: dev\n"}) == []

@@ -44,8 +44,11 @@ environment_option = click.option(
         ("fleet secrets edit -e dev", "the file in your editor, in memory only"),
     ),
 )
-def command() -> None:
+@click.pass_context
+def command(context: click.Context) -> None:
     """Secrets: encrypted in the repository with SOPS, and shown nowhere."""
+    if context.invoked_subcommand is None:
+        raise UsageError("say what to do: fleet secrets list, who, keygen, set, edit or rotate")
 
 
 @fleet_command("list", examples=(("fleet secrets list", "of all environments"),))
