@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Everywhere, and not imported where they are used: each import would be a fixture, and a server, of its own.
+pytest_plugins = ("tests.servers.fixtures",)
+
 # No deadline: two cores are shared with real hosts, and a slow example is not a wrong one.
 # Never derandomized: continuous integration should find what yesterday's run did not.
 _SUPPRESSED = (HealthCheck.too_slow,)
