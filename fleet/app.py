@@ -25,9 +25,10 @@ from fleet.history import History
 from fleet.kinds import KINDS
 from fleet.masking import Masker
 from fleet.model.change import PassResult
-from fleet.model.host import HostSpec, SecretSource
+from fleet.model.host import HostSpec
 from fleet.model.kind import Kind
 from fleet.model.port import Watcher
+from fleet.model.secret import SecretSource
 from fleet.secrets.identities import Identities
 from fleet.secrets.vault import Vault
 from fleet.settings import Settings

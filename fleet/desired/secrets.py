@@ -12,7 +12,8 @@ from fleet.desired.load import Layer
 from fleet.desired.sops import SecretFile
 from fleet.desired.source import Tree
 from fleet.errors import Origin, Problem
-from fleet.model.host import HostSpec, Resource, SecretSource
+from fleet.model.host import HostSpec, Resource
+from fleet.model.secret import SecretSource
 from fleet.model.value import Node
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fleet.errors import Origin
-from fleet.model import sealed
+from fleet.model.api import Api
+from fleet.model.secret import SecretSource
 from fleet.model.value import Node, State
 
 Drift = Literal["correct", "report"]
@@ -16,7 +17,7 @@ Become = Literal["none", "sudo", "doas"]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """How to reach one host. Times in seconds, sizes in bytes.
+    """How to reach one host, or the API that is one. Times in seconds, sizes in bytes.
 
     known_hosts: lines in the format of sshd(8), already those of this host's environment.
     via: the bastion, itself a target whose connection is shared.
@@ -42,25 +43,7 @@ class Target:
     output_limit: int = 4 * 1024 * 1024
     handshakes: int = 32
     scripts: int = 64
-
-
-@dataclass(frozen=True, slots=True)
-class SecretSource:
-    """Where a secret is to be had, without its value. path, blob: the SOPS file and Git's id of it. keys: where in the
-    decrypted document. digest: of its ciphertext, 16 hex digits. remote: its key is asked of a key service."""
-
-    name: str
-    digest: str
-    path: str
-    blob: str
-    format: str
-    keys: tuple[str, ...]
-    remote: bool = False
-
-    @property
-    def token(self) -> str:
-        """What stands in its place until a transport opens it."""
-        return sealed.reference(self.name, self.digest)
+    api: Api | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +95,7 @@ class HostSpec:
     resources: in `graph.order`. variables: the host's merged variables, for `show` and `explain`.
     uses_facts: some template reads `facts`; until the first probe gathered them, those resources are left out.
     secrets: where the secrets that its resources hold are to be had, by name.
+    apis: those that its resources name, beside the host itself.
     """
 
     name: str
@@ -125,6 +109,7 @@ class HostSpec:
     uses_facts: bool = False
     origin: Origin = field(default=Origin(""), compare=False)
     secrets: tuple[SecretSource, ...] = ()
+    apis: Mapping[str, Target] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

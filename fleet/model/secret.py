@@ -3,7 +3,10 @@ ask for what is in it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NoReturn
+
+from fleet.model import sealed
 
 
 class Secret:
@@ -46,3 +49,22 @@ class Secret:
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError("secrets are not pickled or copied")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSource:
+    """Where a secret is to be had, without its value. path, blob: the SOPS file and Git's id of it. keys: where in the
+    decrypted document. digest: of its ciphertext, 16 hex digits. remote: its key is asked of a key service."""
+
+    name: str
+    digest: str
+    path: str
+    blob: str
+    format: str
+    keys: tuple[str, ...]
+    remote: bool = False
+
+    @property
+    def token(self) -> str:
+        """What stands in its place until a transport opens it."""
+        return sealed.reference(self.name, self.digest)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
+
+from fleet.model.api import Answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,40 @@ class Put:
 
 
 @dataclass(frozen=True, slots=True)
+class Pages:
+    """How a long answer goes on. by: "link" (the Link header's rel="next", RFC 8288), "cursor" or "number".
+
+    parameter: of the query, that takes the cursor or the number. at: JSONPath of the next cursor in an answer; of the
+    items, by number: a page without any was one too many. first: the number of the first page.
+    """
+
+    by: Literal["link", "cursor", "number"]
+    parameter: str = ""
+    at: str = ""
+    first: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What an API goes on to do after its answer. at: where to ask how far it is: "location" (the header), or JSONPath
+    of a path in the answer. field: JSONPath of the state there, and the states that mean done or failed; "": the status
+    says it, 202 while it goes on. within: seconds it may take; every: seconds between two questions."""
+
+    at: str = "location"
+    field: str = ""
+    done: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    within: float = 300.0
+    every: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request. path: below the API's URL, with its query. route: the same for traces, without values.
+    """One HTTP request. api: whose, as `apis:` of the environment names it; "": the host's own. path: below the API's
+    URL, with its query. route: the same for traces, without values.
 
     accept: statuses beside 2xx that are answers (404: it is not there). key: makes a POST safe to repeat, where the API
-    honours Idempotency-Key.
+    honours Idempotency-Key; repeatable: it is so by itself, whatever its method. pages, job: see there.
     """
 
     method: str
@@ -64,6 +95,19 @@ class Request:
     route: str = ""
     accept: tuple[int, ...] = ()
     key: str = ""
+    repeatable: bool = False
+    api: str = ""
+    pages: Pages | None = None
+    job: Job | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Compare and swap for an API: asked once more before a task's first change. agrees: "" while what was observed
+    holds, else why not: conflict. After a POST whose answer was lost it says whether that was carried out."""
+
+    request: Request
+    agrees: Callable[[Answered], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +118,7 @@ class Guard:
     args: tuple[str, ...] = field(default=(), repr=False)
 
 
-Step: TypeAlias = Script | Command | Put | Guard | Request
+Step: TypeAlias = Script | Command | Put | Guard | Request | Check
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,15 @@ class Fair(Generic[T]):
     def put(self, flow: Hashable, item: T) -> None:
         self._flows.setdefault(flow, deque()).append(item)
 
-    def take(self) -> T:
-        """The next. Raises LookupError when nobody waits."""
+    def flows(self) -> list[Hashable]:
+        """Who waits, in the order of their turns."""
+        return list(self._flows)
+
+    def take(self, flow: Hashable | None = None) -> T:
+        """The next; of that flow, when its turn comes first. Raises LookupError when nobody waits."""
         if not self._flows:
             raise LookupError("nobody waits")
-        flow = next(iter(self._flows))
+        flow = next(iter(self._flows)) if flow is None else flow
         items = self._flows.pop(flow)
         item = items.popleft()
         if items:

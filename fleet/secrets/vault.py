@@ -12,8 +12,8 @@ from typing import Any
 
 from fleet.errors import SecretError
 from fleet.masking import Masker
-from fleet.model.host import HostSpec, SecretSource
-from fleet.model.secret import Secret
+from fleet.model.host import HostSpec
+from fleet.model.secret import Secret, SecretSource
 from fleet.secrets.identities import Identities
 from fleet.secrets.program import decrypt
 

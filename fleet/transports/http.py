@@ -1,33 +1,38 @@
-"""HTTP: a Session over an API. Tasks of Requests in, Outcomes out; answers stand in the output, see `answers`.
+"""HTTP: a Session over one or more APIs. Tasks of Requests in, Outcomes out; what was answered stands in the output, as
+model/answers.py writes it.
 
 What a look asks twice is sent once. What is written goes side by side, each task after those that it needs. An API
-keeps nothing for us: it has no fence and no due marks, so its own compare and swap (If-Match) is all that there is.
+keeps nothing for us: it has no fence and no due marks; what stands between two writers is If-Match and `Check`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from fleet.errors import Failure, TransportError
-from fleet.model.step import Batch, Outcome, Report, Request, Status, Task
-from fleet.transports.http_client import Answer, ApiClient
+from fleet.model.answers import written
+from fleet.model.api import Answered
+from fleet.model.step import Batch, Check, Outcome, Report, Request, Status, Task
+from fleet.transports.http_client import ApiClient
+from fleet.transports.http_long import ask, finished
 
 # What concerns the API as a whole: then nothing is known of any of its objects.
 UNREACHABLE = (Failure.DNS, Failure.REFUSED, Failure.TIMEOUT, Failure.TLS, Failure.ADDRESS, Failure.AUTH, Failure.LOST)
 PRECONDITION_FAILED = 412
-KEPT = ("etag", "link", "location")
+# After these nobody knows whether it was done.
+DOUBTFUL = (Failure.LOST, Failure.SERVER, Failure.ANSWER)
 
 
 class HttpSession:
-    """See model/port.py: Session. environment: whose turn it is at the API's gate."""
+    """See model/port.py: Session. clients: by the name that a Request has for its API."""
 
-    def __init__(self, client: ApiClient, environment: str) -> None:
-        self._client, self._environment = client, environment
+    def __init__(self, clients: Mapping[str, ApiClient]) -> None:
+        self._clients = clients
         self._round_trips = 0
 
     @property
@@ -35,27 +40,24 @@ class HttpSession:
         return self._round_trips
 
     async def perform(self, batch: Batch, report: Report | None = None) -> Mapping[str, Outcome]:
-        run = _Run(self, batch, report)
+        self._round_trips += 1
+        run = _Run(self._clients, batch, report)
         return await (run.look() if batch.write is None else run.write())
 
     async def aclose(self) -> None:
-        """The client is its API's, and whoever made it closes it."""
-
-    async def ask(self, request: Request) -> Answer:
-        self._round_trips += 1
-        return await self._client.ask(request, self._environment)
+        """The clients are the transport's: others ask the same APIs."""
 
 
 class _Run:
     """One batch."""
 
-    def __init__(self, session: HttpSession, batch: Batch, report: Report | None) -> None:
-        self._session, self._batch, self._report = session, batch, report
-        self._asked: dict[object, asyncio.Task[Answer]] = {}
+    def __init__(self, clients: Mapping[str, ApiClient], batch: Batch, report: Report | None) -> None:
+        self._clients, self._batch, self._report = clients, batch, report
+        self._asked: dict[object, asyncio.Task[Answered]] = {}
         self._done: dict[str, asyncio.Task[Outcome]] = {}
 
     async def look(self) -> Mapping[str, Outcome]:
-        """Raises TransportError when the API cannot be reached: a look has changed nothing."""
+        """Raises TransportError when no API answered anything: a look has changed nothing."""
         try:
             async with asyncio.timeout(self._batch.deadline):
                 found = await asyncio.gather(*(self._looked(task) for task in self._batch.tasks))
@@ -63,56 +65,97 @@ class _Run:
             raise TransportError(Failure.LOST, f"not all was answered within {self._batch.deadline:g} s") from None
         finally:
             await _ended(self._asked.values())
+        self._raise_if_nothing_came()
         return {one.id: one for one in found}
 
     async def write(self) -> Mapping[str, Outcome]:
-        """Never raises for what happens at the API. What had begun when the time was up is unknown."""
-        for task in self._batch.tasks:
-            self._done[task.id] = asyncio.create_task(self._written(task))
+        """Never raises for what happens at the API. What had begun when the time was up is unknown. A look at the end
+        of it waits for all the rest."""
+        changes = [task for task in self._batch.tasks if not _is_look(task)]
+        for task in changes:
+            self._done[task.id] = asyncio.create_task(self._changed(task))
         try:
-            await asyncio.wait(self._done.values(), timeout=self._batch.deadline)
+            async with asyncio.timeout(self._batch.deadline):
+                await asyncio.gather(*self._done.values())
+                self._asked.clear()
+                looks = [task for task in self._batch.tasks if _is_look(task)]
+                seen = await asyncio.gather(*(self._looked(task) for task in looks))
+        except TimeoutError:
+            seen = [Outcome(task.id, Status.UNKNOWN) for task in self._batch.tasks if _is_look(task)]
         finally:
-            await _ended(self._done.values())
-        return {name: _outcome(name, one) for name, one in self._done.items()}
+            await _ended([*self._done.values(), *self._asked.values()])
+        return {name: _outcome(name, one) for name, one in self._done.items()} | {one.id: one for one in seen}
 
     async def _looked(self, task: Task) -> Outcome:
         began = time.monotonic()
-        try:
-            asked = [self._once(request) for request in _requests(task)]
-            said = [_said(await one) for one in asked]
-        except TransportError as error:
-            if error.failure in UNREACHABLE:
-                raise
-            return self._told(Outcome(task.id, Status.FAILED, output=str(error).encode()), began)
-        return self._told(Outcome(task.id, Status.OK, 0, json.dumps(said).encode()), began)
+        asked = [self._once(request) for request in task.steps if isinstance(request, Request)]
+        found: list[Answered] = []
+        for one in asked:
+            try:
+                found.append(await one)
+            except TransportError as error:
+                found.append(Answered(error=str(error)))
+        return self._told(Outcome(task.id, Status.OK, 0, written(found)), began)
 
-    def _once(self, request: Request) -> asyncio.Task[Answer]:
+    def _raise_if_nothing_came(self) -> None:
+        errors = [one.exception() for one in self._asked.values() if one.done() and not one.cancelled()]
+        told = [one for one in errors if isinstance(one, TransportError) and one.failure in UNREACHABLE]
+        if told and len(told) == len(self._asked):
+            raise told[0]
+
+    def _once(self, request: Request) -> asyncio.Task[Answered]:
         """A list that a hundred objects are read from is asked for once."""
-        key = (request.method, request.path, request.body, tuple(sorted(request.headers.items())), request.accept)
+        key = (request.api, request.method, request.path, request.body, tuple(sorted(request.headers.items())))
         if key not in self._asked:
-            self._asked[key] = asyncio.create_task(self._session.ask(request))
+            self._asked[key] = asyncio.create_task(ask(self._client(request), request))
         return self._asked[key]
 
-    async def _written(self, task: Task) -> Outcome:
+    def _client(self, request: Request) -> ApiClient:
+        return self._clients[request.api]
+
+    async def _changed(self, task: Task) -> Outcome:
         began = time.monotonic()
         before = [self._done[name] for name in task.needs if name in self._done]
         if before:
             await asyncio.wait(before)
             if any(_outcome("", one).status is not Status.OK for one in before):
                 return self._told(Outcome(task.id, Status.SKIPPED), began)
-        said: list[dict[str, Any]] = []
-        for number, request in enumerate(_requests(task)):
+        return self._told(await self._steps(task), began)
+
+    async def _steps(self, task: Task) -> Outcome:
+        said: list[Answered] = []
+        check: Check | None = None
+        for number, step in enumerate(task.steps):
             try:
-                answer = await self._session.ask(replace(request, accept=(*request.accept, PRECONDITION_FAILED)))
-                said.append(_said(answer))
+                if isinstance(step, Check):
+                    check = step
+                    if wrong := step.agrees(await self._once(step.request)):
+                        return Outcome(task.id, Status.CONFLICT, None, wrong.encode(), number)
+                elif isinstance(step, Request):
+                    found = await self._sent(step, check)
+                    if found.status == PRECONDITION_FAILED and PRECONDITION_FAILED not in step.accept:
+                        words = b"it is no longer as it was seen (status 412)"
+                        return Outcome(task.id, Status.CONFLICT, None, words, number)
+                    said.append(found)
             except TransportError as error:
-                unknown = error.failure in (Failure.LOST, Failure.SERVER, Failure.ANSWER)
-                status = Status.UNKNOWN if unknown else Status.FAILED
-                return self._told(Outcome(task.id, status, None, str(error).encode(), number), began)
-            if answer.status == PRECONDITION_FAILED and PRECONDITION_FAILED not in request.accept:
-                words = b"it is no longer as it was seen (status 412)"
-                return self._told(Outcome(task.id, Status.CONFLICT, None, words, number), began)
-        return self._told(Outcome(task.id, Status.OK, 0, json.dumps(said).encode()), began)
+                doubt = isinstance(step, Request) and error.failure in DOUBTFUL
+                status = Status.UNKNOWN if doubt else Status.FAILED
+                return Outcome(task.id, status, None, str(error).encode(), number)
+        return Outcome(task.id, Status.OK, 0, written(said))
+
+    async def _sent(self, request: Request, check: Check | None) -> Answered:
+        """When the answer was lost, what was seen before says whether it was done: still the same, it was not."""
+        client = self._client(request)
+        try:
+            found = await ask(client, replace(request, accept=(*request.accept, PRECONDITION_FAILED)))
+        except TransportError as error:
+            if check is None or error.failure is not Failure.LOST or request.method != "POST":
+                raise
+            with suppress(TransportError):
+                if check.agrees(await ask(client, check.request)):
+                    return Answered(200)
+            raise
+        return await finished(client, request, found)
 
     def _told(self, outcome: Outcome, began: float) -> Outcome:
         known = replace(outcome, seconds=time.monotonic() - began)
@@ -121,32 +164,17 @@ class _Run:
         return known
 
 
+def _is_look(task: Task) -> bool:
+    return task.id.startswith("look:")
+
+
 async def _ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Whoever is not done is told to stop, and nobody's error is left unheard."""
-    for one in tasks:
+    running: Sequence[asyncio.Task[Any]] = list(tasks)
+    for one in running:
         one.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 def _outcome(name: str, task: asyncio.Task[Outcome]) -> Outcome:
     return Outcome(name, Status.UNKNOWN) if task.cancelled() else task.result()
-
-
-def answers(outcome: Outcome) -> list[dict[str, Any]]:
-    """For a kind's reader: {status, headers, body} of each request of a task, in order. Raises ValueError with the
-    reason when the task failed."""
-    if outcome.status is not Status.OK:
-        raise ValueError(outcome.output.decode(errors="backslashreplace") or str(outcome.status))
-    found: list[dict[str, Any]] = json.loads(outcome.output or b"[]")
-    return found
-
-
-def _requests(task: Task) -> list[Request]:
-    """Scripts are for hosts with a shell; the one about the host's own memory has nothing to say here."""
-    return [step for step in task.steps if isinstance(step, Request)]
-
-
-def _said(answer: Answer) -> dict[str, Any]:
-    kept = {name: answer.headers[name] for name in KEPT if name in answer.headers}
-    body = answer.json() if answer.body and answer.status < 300 else None
-    return {"status": answer.status, "headers": kept, "body": body}

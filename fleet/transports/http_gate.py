@@ -1,6 +1,6 @@
 """Who may ask one API now: so many at once, so many a second, one environment after the other, nobody while it is down.
 
-One gate for each API, shared by all environments that use it. Clock and timer come in as arguments.
+One gate for each API, shared by all environments that use it. Clock, timer and chance come in as arguments.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.pacing.breaker import Breaker
@@ -29,59 +29,99 @@ class Clock:
     wall: Callable[[], float]
 
 
-class Gate:
-    """rate, burst, concurrency: of the API, 0 for no limit. Everything that one API needs to be left in peace."""
+@dataclass(slots=True)
+class _Share:
+    """What one environment may, 0 for no limit."""
 
-    def __init__(self, clock: Clock, rate: float = 0, burst: float = 1, concurrency: int = 0) -> None:
-        self.clock = clock
-        self.bucket, self.breaker, self.budget = Bucket(rate, burst), Breaker(), Budget()
-        self._concurrency = concurrency
-        self._running = 0
+    bucket: Bucket = field(default_factory=lambda: Bucket(0))
+    concurrency: int = 0
+    running: int = 0
+
+    def full(self) -> bool:
+        return bool(self.concurrency) and self.running >= self.concurrency
+
+
+class Gate:
+    """Everything that one API needs to be left in peace. Each environment keeps what it was given by `join`; all of
+    them together keep the largest of these. chance: a number in [0, 1) for jitter."""
+
+    def __init__(self, clock: Clock, chance: Callable[[], float]) -> None:
+        self.clock, self.chance = clock, chance
+        self.breaker, self.budget = Breaker(), Budget()
+        self._all = _Share()
+        self._shares: dict[str, _Share] = {}
         self._waiting: Fair[asyncio.Future[None]] = Fair()
         self._timer: Any = None
 
+    def join(self, environment: str, rate: float = 0, burst: float = 1, concurrency: int = 0) -> None:
+        """What an environment may: starts a second, starts at once after a rest, requests at a time; 0: no limit."""
+        self._shares[environment] = _Share(Bucket(rate, burst), concurrency)
+        shares = self._shares.values()
+        buckets, most = [one.bucket for one in shares], [one.concurrency for one in shares]
+        self._all.bucket.rate = max(one.rate for one in buckets) if all(one.rate for one in buckets) else 0
+        self._all.bucket.burst = max(one.burst for one in buckets)
+        self._all.concurrency = max(most) if all(most) else 0
+
     @asynccontextmanager
-    async def turn(self, flow: str) -> AsyncIterator[float]:
-        """The caller's turn, until the block ends; gives the seconds that it waited. flow: the environment."""
+    async def turn(self, environment: str) -> AsyncIterator[float]:
+        """The caller's turn, until the block ends; gives the seconds that it waited."""
         began = self.clock.now()
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.put(flow, place)
+        self._waiting.put(environment, place)
         self._next()
         try:
             await place
         except asyncio.CancelledError:
-            self._waiting.discard(flow, place)
+            self._waiting.discard(environment, place)
             if place.done() and not place.cancelled():  # it was our turn already
-                self._leave()
+                self._leave(environment)
             raise
         try:
             yield self.clock.now() - began
         finally:
-            self._leave()
+            self._leave(environment)
+
+    def failed(self) -> None:
+        """The API did not do what it is there for."""
+        self.breaker.failed(self.clock.now(), self.chance())
 
     def hold(self, seconds: float) -> None:
         """Nobody asks for so long: the server said so."""
-        self.bucket.hold(self.clock.now() + seconds)
+        self._all.bucket.hold(self.clock.now() + seconds)
 
-    def _leave(self) -> None:
-        self._running -= 1
+    def _leave(self, environment: str) -> None:
+        self._all.running -= 1
+        self._share(environment).running -= 1
         self._next()
+
+    def _share(self, environment: str) -> _Share:
+        return self._shares.setdefault(environment, _Share())
 
     def _next(self) -> None:
         """Let in whoever may; for the others a timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while len(self._waiting) and not (self._concurrency and self._running >= self._concurrency):
+        while len(self._waiting) and not self._all.full():
             now = self.clock.now()
-            pause = max(self.bucket.wait(now), self.breaker.wait(now))
-            if pause > 0:
-                self._timer = self.clock.later(pause, self._next)
+            common = max(self._all.bucket.wait(now), self.breaker.wait(now))
+            open_ = [flow for flow in self._waiting.flows() if not self._share(str(flow)).full()]
+            if not open_:
                 return
-            place = self._waiting.take()
-            if place.done():
-                continue
-            self.bucket.take(now)
-            self.breaker.begin(now)
-            self._running += 1
-            place.set_result(None)
+            pauses = {flow: max(common, self._share(str(flow)).bucket.wait(now)) for flow in open_}
+            flow = min(open_, key=lambda one: pauses[one])  # the first in line among those who may soonest
+            if pauses[flow] > 0:
+                self._timer = self.clock.later(pauses[flow], self._next)
+                return
+            self._enter(str(flow), now)
+
+    def _enter(self, environment: str, now: float) -> None:
+        place = self._waiting.take(environment)
+        if place.done():
+            return
+        share = self._share(environment)
+        for one in (self._all, share):
+            one.bucket.take(now)
+            one.running += 1
+        self.breaker.begin(now)
+        place.set_result(None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from fleet.errors import SecretError
@@ -20,7 +20,7 @@ from fleet.model.host import Resource
 from fleet.model.port import Session
 from fleet.model.sealed import Token
 from fleet.model.secret import Secret
-from fleet.model.step import Batch, Command, Guard, Outcome, Put, Report, Request, Script, Step, Task
+from fleet.model.step import Batch, Check, Command, Guard, Outcome, Put, Report, Request, Script, Step, Task
 from fleet.transports.covering import covered
 
 # Equal values give equal tokens, so that hosts with the same plan are told once; nobody else can test a guess.
@@ -96,6 +96,8 @@ class Opener:
                 return replace(step, args=tuple(self._text(arg) for arg in step.args))
             case Command():
                 return replace(step, stdin=self._opened(step.stdin.decode(errors="surrogateescape")))
+            case Check():
+                return step
             case Request():
                 headers = {name: self._text(value) for name, value in step.headers.items()}
                 return replace(step, body=self._opened(step.body.decode(errors="surrogateescape")), headers=headers)
@@ -131,6 +133,16 @@ class Opener:
             return hashlib.sha256(content).hexdigest().encode()
         secret = self._values.get(text)
         return None if secret is None else secret.reveal()
+
+
+def opener_of(values: Mapping[str, Secret]) -> Callable[[str], str]:
+    """Puts these secrets into the place of their tokens in a text that a transport itself needs."""
+
+    def value(token: Token) -> bytes | None:
+        found = values.get(str(token))
+        return None if found is None else found.reveal()
+
+    return lambda text: sealed.opened(text, value).decode(errors="surrogateescape") if sealed.OPEN in text else text
 
 
 def _digest(resource: Resource) -> str:

@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 
-from fleet.model.step import Batch, Command, Guard, Put, Request, Script, Step, Task
+from fleet.model.step import Batch, Check, Command, Guard, Put, Request, Script, Step, Task
 from fleet.transports.prelude import PRELUDE
 from fleet.transports.quoting import assignment, encoded, quote, words
 
@@ -121,7 +121,7 @@ def _step(step: Step) -> bytes:
             return _put(step)
         case Command():
             return _command(step)
-        case Request():
+        case Request() | Check():
             raise TypeError("a request is nothing for a shell")
 
 

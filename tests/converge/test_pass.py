@@ -45,10 +45,11 @@ def hosts(draw: st.DrawFn) -> tuple[HostSpec, World]:
 
 @given(hosts())
 def test_apply_then_look_again_finds_nothing(case: tuple[HostSpec, World]) -> None:
-    """Unless an installed package brings something that nothing orders after it, one pass is enough; two always are."""
+    """One pass is enough, unless an installed package brings something that nothing orders after it: what it brought is
+    put right by the next pass, and that may be a package with something to bring in its turn."""
     spec, world = case
-    apply(spec, world)
-    apply(spec, world)
+    for _ in range(1 + sum(one.kind == "package" for one in spec.resources)):
+        apply(spec, world)
     assert plan_only(spec, world).verdict is Verdict.IN_SYNC
 
 

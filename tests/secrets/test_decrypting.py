@@ -19,7 +19,7 @@ import pytest
 from fleet.errors import SecretError
 from fleet.masking import Masker
 from fleet.model import sealed
-from fleet.model.host import SecretSource
+from fleet.model.secret import SecretSource
 from fleet.secrets.identities import Identities
 from fleet.secrets.keys import identity
 from fleet.secrets.program import decrypt

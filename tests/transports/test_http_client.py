@@ -7,6 +7,7 @@ import json
 import resource
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
@@ -17,12 +18,16 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fleet.errors import Failure, TransportError
+from fleet.model.api import Api, Tls
 from fleet.model.step import Request
-from fleet.transports.http_client import Answer, Api, ApiClient
+from fleet.transports.http_client import ApiClient
 from fleet.transports.http_gate import Gate
-from tests.transports.http_server import Fast, Say, Server, answer, endless, raw, reset, serving, silence
+from fleet.transports.http_wire import Answer
+from tests.transports.http_server import Fast, Say, Server, answer, client_of, endless, raw, reset, serving, silence
 
 T = TypeVar("T")
 LOOPBACK = ("127.0.0.0/8",)
@@ -37,8 +42,7 @@ def with_server(
     async def run() -> tuple[T, Server, Fast]:
         fast = Fast()
         async with serving(*script, now=lambda: fast.time) as server:
-            gate = Gate(fast.clock, **{k: more.pop(k) for k in ("rate", "burst", "concurrency") if k in more})
-            client = ApiClient(Api(server.url, networks=LOOPBACK, **more), gate, lambda: 0.999)
+            client = client_of(Api(server.url, "dev", networks=LOOPBACK, **more), Gate(fast.clock, lambda: 0.999))
             try:
                 return await work(client, server, fast), server, fast
             finally:
@@ -52,7 +56,7 @@ def ask(*script: Say, request: Request = GET, **more: Any) -> tuple[Answer | Fai
 
     async def work(client: ApiClient, server: Server, fast: Fast) -> Answer | Failure:
         try:
-            found = await client.ask(request, "dev")
+            found = await client.ask(request)
             found.json()
         except TransportError as error:
             return error.failure
@@ -91,7 +95,7 @@ def test_nobody_comes_back_earlier_than_the_server_said(status: int, headers: di
 
 def test_what_one_was_told_holds_for_all_who_ask_the_api() -> None:
     async def work(client: ApiClient, server: Server, fast: Fast) -> None:
-        await asyncio.gather(*(client.ask(GET, f"env-{n}") for n in range(5)))
+        await asyncio.gather(*(client.ask(GET) for _ in range(5)))
 
     _, server, _ = with_server(answer(429, Retry_After="30"), answer(), work=work, concurrency=1)
     assert [one.at >= 30 for one in server.asked] == [False, *[True] * 5]
@@ -157,7 +161,7 @@ def test_a_server_that_stalls_ends_at_the_deadline(begin: bytes) -> None:
 
 def test_retries_are_a_tenth_of_first_tries_in_any_minute() -> None:
     async def work(client: ApiClient, server: Server, fast: Fast) -> None:
-        await asyncio.gather(*(client.ask(GET, "dev") for _ in range(100)), return_exceptions=True)
+        await asyncio.gather(*(client.ask(GET) for _ in range(100)), return_exceptions=True)
 
     _, server, _ = with_server(answer(500), work=work, tries=10)
     in_a_minute = [one for one in server.asked if one.at < 60]
@@ -168,7 +172,7 @@ def test_after_so_many_failures_nobody_is_sent_but_one_now_and_then() -> None:
     """Fifty that wait in line do not run into a wall one after the other."""
 
     async def work(client: ApiClient, server: Server, fast: Fast) -> None:
-        await asyncio.gather(*(client.ask(POST, "dev") for _ in range(50)), return_exceptions=True)
+        await asyncio.gather(*(client.ask(POST) for _ in range(50)), return_exceptions=True)
 
     _, server, _ = with_server(answer(500), work=work, concurrency=1)
     times = [one.at for one in server.asked]
@@ -177,7 +181,7 @@ def test_after_so_many_failures_nobody_is_sent_but_one_now_and_then() -> None:
 
 def test_a_rate_is_kept_and_used(rate: float = 50.0) -> None:
     async def work(client: ApiClient, server: Server, fast: Fast) -> float:
-        await asyncio.gather(*(client.ask(GET, "dev") for _ in range(200)))
+        await asyncio.gather(*(client.ask(GET) for _ in range(200)))
         return fast.time
 
     seconds, _, _ = with_server(answer(), work=work, rate=rate, burst=1)
@@ -187,27 +191,58 @@ def test_a_rate_is_kept_and_used(rate: float = 50.0) -> None:
 def test_a_thousand_of_one_environment_do_not_delay_the_few_of_another() -> None:
     order: list[str] = []
 
-    async def work(client: ApiClient, server: Server, fast: Fast) -> None:
-        async def one(environment: str) -> None:
-            await client.ask(GET, environment)
-            order.append(environment)
+    async def run() -> None:
+        fast = Fast()
+        gate = Gate(fast.clock, lambda: 0.5)
+        async with serving(answer(), now=lambda: fast.time) as server:
+            api = Api(server.url, "dev", networks=LOOPBACK, rate=50, concurrency=1)
+            clients = {name: client_of(replace(api, environment=name), gate) for name in ("dev", "production")}
 
-        await asyncio.gather(*(one("dev") for _ in range(100)), *(one("production") for _ in range(5)))
+            async def one(environment: str) -> None:
+                await clients[environment].ask(GET)
+                order.append(environment)
 
-    with_server(answer(), work=work, rate=50, burst=1, concurrency=1)
+            await asyncio.gather(*(one("dev") for _ in range(100)), *(one("production") for _ in range(5)))
+            await asyncio.gather(*(one.aclose() for one in clients.values()))
+
+    asyncio.run(run())
     assert max(n for n, name in enumerate(order) if name == "production") <= 12
+
+
+@given(st.lists(st.tuples(st.sampled_from(["dev", "staging"]), st.integers(1, 40)), min_size=1, max_size=60))
+@settings(max_examples=20)
+def test_each_environment_keeps_its_own_rate_and_all_together_the_largest(asked: list[tuple[str, int]]) -> None:
+    """rates 5 and 20 a second: whoever asks, no second sees more than 5 of dev or 20 in all, and one burst."""
+    times: list[tuple[str, float]] = []
+
+    async def run() -> None:
+        fast = Fast()
+        gate = Gate(fast.clock, lambda: 0.5)
+        gate.join("dev", 5)
+        gate.join("staging", 20)
+
+        async def one(name: str) -> None:
+            async with gate.turn(name):
+                times.append((name, fast.time))
+
+        await asyncio.gather(*(one(name) for name, _ in asked))
+
+    asyncio.run(run())
+    assert len(times) == len(asked)
+    for most, own in ((5, [at for name, at in times if name == "dev"]), (20, [at for _, at in times])):
+        assert all(later - earlier >= 1 - 1e-6 for earlier, later in zip(own, own[most:], strict=False))
 
 
 def test_who_gives_up_frees_the_place() -> None:
     async def work(client: ApiClient, server: Server, fast: Fast) -> Answer:
-        first = asyncio.create_task(client.ask(GET, "dev"))
+        first = asyncio.create_task(client.ask(GET))
         await asyncio.wait([asyncio.create_task(server.heard.wait())])
-        waiting = asyncio.create_task(client.ask(GET, "dev"))
+        waiting = asyncio.create_task(client.ask(GET))
         await asyncio.sleep(0)
         waiting.cancel()
         first.cancel()
         await asyncio.gather(first, waiting, return_exceptions=True)
-        return await client.ask(GET, "dev")
+        return await client.ask(GET)
 
     found, server, _ = with_server(silence, answer(), work=work, concurrency=1)
     assert found.status == 200 and len(server.asked) == 2
@@ -224,10 +259,10 @@ def test_nobody_connects_to_what_is_not_allowed(addresses: list[str]) -> None:
             return addresses
 
         async with serving(answer()) as server:
-            client = ApiClient(Api(f"http://api.example:{server.port}"), Gate(Fast().clock), lambda: 0.5, resolver)
+            client = client_of(Api(f"http://api.example:{server.port}"), resolver=resolver)
             try:
                 with pytest.raises(TransportError) as caught:
-                    await client.ask(GET, "dev")
+                    await client.ask(GET)
             finally:
                 await client.aclose()
             return caught.value.failure, len(server.asked)
@@ -247,12 +282,12 @@ def test_a_name_that_changes_after_the_check_gains_nothing() -> None:
                 return ["127.0.0.1"] if len(asked) == 1 else ["169.254.169.254"]
 
             api = Api(f"http://api.example:{server.port}", networks=LOOPBACK)
-            client = ApiClient(api, Gate(Fast().clock), lambda: 0.5, resolver)
+            client = client_of(api, resolver=resolver)
             try:
-                assert (await client.ask(GET, "dev")).status == 200
+                assert (await client.ask(GET)).status == 200
                 assert server.asked[0].headers["host"] == f"api.example:{server.port}"
                 with pytest.raises(TransportError, match="not allowed"):
-                    await client.ask(GET, "dev")
+                    await client.ask(GET)
             finally:
                 await client.aclose()
             assert len(server.asked) == 1
@@ -299,7 +334,7 @@ def test_tls_fails_closed_and_by_the_name_that_was_meant(
     path = certificate(name, days)
     hello = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     hello.load_cert_chain(path)
-    trust = ssl.create_default_context(cafile=str(path) if trusted else None)
+    tls = Tls(ca=path.read_text()) if trusted else Tls()
 
     async def run() -> tuple[object, int]:
         made = Server([answer()])
@@ -309,10 +344,10 @@ def test_tls_fails_closed_and_by_the_name_that_was_meant(
         async def resolver(name: str, port: int) -> Sequence[str]:
             return ["127.0.0.1"]
 
-        api = Api(f"https://api.example:{port}", tls=trust, networks=LOOPBACK)
-        client = ApiClient(api, Gate(Fast().clock), lambda: 0.5, resolver)
+        api = Api(f"https://api.example:{port}", tls=tls, networks=LOOPBACK)
+        client = client_of(api, resolver=resolver)
         try:
-            return (await client.ask(POST, "dev")).status, len(made.asked)
+            return (await client.ask(POST)).status, len(made.asked)
         except TransportError as error:
             return error.failure, len(made.asked)
         finally:

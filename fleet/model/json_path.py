@@ -1,0 +1,64 @@
+"""What stands where in a JSON document: JSONPath (RFC 9535), and the dotted names that people use for fields."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from jsonpath import JSONPath, JSONPathEnvironment
+from jsonpath.exceptions import JSONPathError
+
+MISSING = object()
+
+
+@lru_cache(maxsize=512)
+def compiled(expression: str) -> JSONPath:
+    """Raises ValueError for what is no JSONPath."""
+    try:
+        found = JSONPathEnvironment(strict=True).compile(expression)
+    except (JSONPathError, RecursionError) as error:
+        raise ValueError(f"expected a JSONPath such as $.items[*]: {str(error).splitlines()[0]}") from error
+    if not isinstance(found, JSONPath):
+        raise ValueError("expected one JSONPath")
+    return found
+
+
+def find(expression: str, document: Any) -> list[Any]:
+    """Every value there, in order; none where the document has no such place."""
+    try:
+        return compiled(expression).findall(document)
+    except (JSONPathError, RecursionError):
+        return []
+
+
+def first(expression: str, document: Any) -> Any:
+    """The first value there, or MISSING."""
+    found = find(expression, document)
+    return found[0] if found else MISSING
+
+
+def field(name: str, value: Any) -> Any:
+    """The field of that dotted name, or MISSING. A key with dots in it is found as it is, too."""
+    if isinstance(value, dict):
+        if name in value:
+            return value[name]
+        head, dot, rest = name.partition(".")
+        return field(rest, value[head]) if dot and head in value else MISSING
+    return MISSING
+
+
+def with_field(name: str, value: Any, inside: Any) -> Any:
+    """The same object with that field."""
+    head, dot, rest = name.partition(".")
+    own = inside if isinstance(inside, dict) else {}
+    return {**own, head: with_field(rest, value, own.get(head)) if dot else value}
+
+
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Dotted name → leaf. Lists and empty maps are leaves."""
+    if not isinstance(value, dict) or not value:
+        return {prefix: value}
+    found: dict[str, Any] = {}
+    for key, inner in value.items():
+        found |= flat(inner, f"{prefix}.{key}" if prefix else str(key))
+    return found

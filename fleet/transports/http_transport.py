@@ -1,0 +1,84 @@
+"""HTTP: Target in, Session out. One client for each Api, one gate for each server that they lead to."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from fleet.errors import Failure, TransportError
+from fleet.model.api import Api, Auth, Tls
+from fleet.model.host import Target
+from fleet.model.port import Session
+from fleet.model.secret import Secret, SecretSource
+from fleet.transports.http import HttpSession
+from fleet.transports.http_address import Resolve, resolve
+from fleet.transports.http_auth import login
+from fleet.transports.http_client import ApiClient, Span
+from fleet.transports.http_gate import Clock, Gate
+from fleet.transports.http_tls import context
+from fleet.transports.http_wire import Wire
+from fleet.transports.opening import opener_of
+
+# (environment, where secrets are) → the secrets, by token.
+Values = Callable[[str, Sequence[SecretSource]], Awaitable[Mapping[str, Secret]]]
+
+
+class HttpTransport:
+    """chance: a number in [0, 1) for jitter. values: decrypts. span: times a try."""
+
+    def __init__(self, chance: Callable[[], float], values: Values, span: Span, resolver: Resolve = resolve) -> None:
+        self._chance, self._values, self._span, self._resolver = chance, values, span, resolver
+        self._gates: dict[tuple[str, str], Gate] = {}
+        self._clients: dict[Api, asyncio.Task[ApiClient]] = {}
+
+    async def connect(self, target: Target) -> Session:
+        """Nothing is sent yet. Raises TransportError, SecretError."""
+        if target.api is None:
+            raise TransportError(Failure.ADDRESS, f"{target.host} has no `url`")
+        return HttpSession({target.api.name: await self._client(target.api)})
+
+    async def aclose(self) -> None:
+        clients, self._clients = list(self._clients.values()), {}
+        for one in await asyncio.gather(*clients, return_exceptions=True):
+            if isinstance(one, ApiClient):
+                await one.aclose()
+
+    @property
+    def gates(self) -> Mapping[tuple[str, str], Gate]:
+        """By scheme and authority: how each API does."""
+        return self._gates
+
+    async def _client(self, api: Api) -> ApiClient:
+        task = self._clients.get(api)
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = self._clients[api] = asyncio.create_task(self._made(api))
+        return await asyncio.shield(task)
+
+    async def _made(self, api: Api) -> ApiClient:
+        api = opened(api, opener_of(await self._values(api.environment, api.secrets)))
+        parts = urlsplit(api.url)
+        gate = self._gates.setdefault((parts.scheme, parts.netloc), Gate(clock(), self._chance))
+        # A self-made context costs 20 ms to load what everybody trusts; httpx's own is made once.
+        wire = Wire(api, context(api.tls) if api.tls != Tls() else None, self._resolver)
+        own = login(api.auth, api.url, wire, gate.clock.now)
+        return ApiClient(api, gate, wire, own, self._span)
+
+
+def opened(api: Api, text: Callable[[str], str]) -> Api:
+    """The same with every secret in its place: for a client's own eyes."""
+    tls = api.tls
+    return replace(
+        api,
+        headers=tuple((name, text(value)) for name, value in api.headers),
+        auth=Auth(api.auth.type, tuple((name, text(value)) for name, value in api.auth.values)),
+        tls=Tls(text(tls.ca), text(tls.certificate), text(tls.key), tls.pins),
+        secrets=(),
+    )
+
+
+def clock() -> Clock:
+    """The machine's."""
+    return Clock(time.monotonic, lambda s, do: asyncio.get_running_loop().call_later(s, do), time.time)

@@ -1,0 +1,157 @@
+"""One try of one request: a message to a checked address, and an Answer or a TransportError. Bounded in time and size
+whatever the server does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from fleet.errors import Failure, TransportError
+from fleet.model.api import Api
+from fleet.transports.http_address import Resolve, allowed, resolve
+
+HOPS = 3
+REDIRECTS = (301, 302, 303, 307, 308)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server said, whole. headers: names in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    def json(self) -> Any:
+        """Raises TransportError when it is anything else: a proxy's page, half a document."""
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if not kind.endswith(("/json", "+json")):
+            said = f"the answer is {kind or 'of no type'}, not JSON"
+            raise TransportError(Failure.ANSWER, said, "is this the API, or a login page or proxy before it?")
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise TransportError(Failure.ANSWER, "the answer is not whole JSON") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent: everything opened. url: whole."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+class Wire:
+    """Connections to whatever an Api leads to; kept open between messages."""
+
+    def __init__(self, api: Api, tls: ssl.SSLContext | None = None, resolver: Resolve = resolve) -> None:
+        self._api, self._resolve = api, resolver
+        self._client = httpx.AsyncClient(
+            verify=tls or True,
+            http2=True,
+            limits=httpx.Limits(max_connections=None, keepalive_expiry=30.0),
+            timeout=httpx.Timeout(None, connect=api.timeout),
+            trust_env=False,
+            follow_redirects=False,
+        )
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def send(self, message: Message) -> Answer:
+        """Follows a redirect of a read to a host that is allowed, without what was for the first host's eyes only."""
+        for _ in range(HOPS):
+            answer = await self._once(message)
+            onward = self._onward(message, answer)
+            if onward is None:
+                return answer
+            message = onward
+        raise TransportError(Failure.ANSWER, f"more than {HOPS} redirects")
+
+    def _onward(self, message: Message, answer: Answer) -> Message | None:
+        location = answer.headers.get("location", "")
+        if answer.status not in REDIRECTS or message.method not in ("GET", "HEAD") or not location:
+            return None
+        url = urljoin(message.url, location)
+        here, there = urlsplit(message.url), urlsplit(url)
+        if there.hostname not in self._api.redirects or there.scheme not in (here.scheme, "https"):
+            return None
+        same = (here.scheme, here.netloc) == (there.scheme, there.netloc)
+        return Message(message.method, url, message.headers if same else {}, message.body)
+
+    async def _once(self, message: Message) -> Answer:
+        parts = urlsplit(message.url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        addresses = allowed(await self._resolve(host, port), self._api.networks)
+        if not addresses:
+            hint = "if that is meant, list its network under `networks:` of the connection"
+            raise TransportError(Failure.ADDRESS, f"{host} leads to addresses that are not allowed", hint)
+        try:
+            async with asyncio.timeout(self._api.timeout):
+                return await self._sent(message, addresses[0])
+        except TimeoutError as error:
+            raise TransportError(Failure.LOST, f"no whole answer within {self._api.timeout:g} s") from error
+        except httpx.ConnectTimeout as error:
+            raise TransportError(Failure.TIMEOUT, f"{host} did not answer the call") from error
+        except httpx.ConnectError as error:
+            raise _no_connection(error, host) from error
+        except httpx.HTTPError as error:
+            said = str(error) or type(error).__name__
+            raise TransportError(Failure.LOST, f"the connection broke: {said}") from error
+        except ssl.SSLError as error:
+            raise TransportError(Failure.TLS, f"{host}: {error.args[-1]}") from error
+
+    async def _sent(self, message: Message, address: str) -> Answer:
+        """To this very address, by the name that the certificate must have."""
+        url = httpx.URL(message.url)
+        headers = {
+            "host": urlsplit(message.url).netloc.rpartition("@")[2],
+            "accept-encoding": "identity",
+            "accept": "application/json",
+            **message.headers,
+        }
+        call = self._client.build_request(
+            message.method,
+            url.copy_with(host=address, userinfo=b""),
+            content=message.body or None,
+            headers=headers,
+            extensions={"sni_hostname": url.host},
+        )
+        answer = await self._client.send(call, stream=True)
+        try:
+            lower = {name.lower(): value for name, value in answer.headers.items()}
+            return Answer(answer.status_code, lower, await self._body(answer))
+        finally:
+            await answer.aclose()
+
+    async def _body(self, answer: httpx.Response) -> bytes:
+        if answer.headers.get("content-encoding", "identity").lower() != "identity":
+            raise TransportError(Failure.ANSWER, "the answer is compressed, which nobody asked for")
+        body = bytearray()
+        async for piece in answer.aiter_raw(65536):
+            body += piece
+            if len(body) > self._api.limit:
+                raise TransportError(Failure.ANSWER, f"the answer is longer than {self._api.limit:,} bytes")
+        return bytes(body)
+
+
+def _no_connection(error: httpx.ConnectError, host: str) -> TransportError:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            hint = "name the authority under `tls: ca:`, or mend the certificate"
+            return TransportError(Failure.TLS, f"{host}: {cause.verify_message}", hint)
+        if isinstance(cause, ssl.SSLError):
+            return TransportError(Failure.TLS, f"{host}: {cause.reason or cause.args[-1]}")
+        cause = cause.__cause__ or cause.__context__
+    return TransportError(Failure.REFUSED, f"{host}: {error}")
