@@ -33,6 +33,7 @@ from fleet.secrets.identities import Identities
 from fleet.secrets.vault import Vault
 from fleet.settings import Settings
 from fleet.telemetry import HostTime, Telemetry
+from fleet.transports.http_transport import HttpTransport
 from fleet.transports.limits import Limits
 from fleet.transports.local import LocalTransport
 from fleet.transports.ssh import SSHTransport
@@ -130,7 +131,7 @@ class App:
             command = "apply" if apply else "plan"
             number = await journal.start_run(command, names, fleet.revision, trace_id)
             wanted = {(h.environment, h.name): {r.id: r.digest for r in h.resources} for h in hosts}
-            settled = await journal.settled(wanted) if apply else {}
+            settled = await journal.settled(wanted)
             withheld = await journal.withheld()
             hosts = [_closed(host, withheld.get((host.environment, host.name), frozenset())) for host in hosts]
             run = Run(number, apply, settled, self.memories)
@@ -160,9 +161,10 @@ class App:
             # Jitter needs no secrecy.
             key_file = str(self.settings.key_file or "")
             ssh = SSHTransport(random.random, Limits(self.settings.handshakes, self.settings.scripts), key_file)
-            sessions = Sessions({"ssh": ssh, "local": LocalTransport()})
             telemetry = Telemetry(self.settings.trace, self.masker.text)
             vault = Vault(self.identities, self.masker, self._read, telemetry.span)
+            http = HttpTransport(random.random, vault.of, telemetry.span)
+            sessions = Sessions({"ssh": ssh, "http": http, "local": LocalTransport()})
             self._parts = Parts(self.kinds, sessions, self._history, telemetry, vault, self.masker)
         return self._parts
 

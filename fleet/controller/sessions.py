@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from fleet.errors import UsageError
 from fleet.model.host import Target
 from fleet.model.port import Session, Transport
+from fleet.transports.routed import RoutedSession
 
 
 class Sessions:
@@ -21,11 +21,14 @@ class Sessions:
         """The session to this target, opened if need be. Raises TransportError, classified."""
         session = self._open.get(target)
         if session is None:
-            transport = self._transports.get(target.type)
-            if transport is None:
-                raise UsageError(f"{target.host}: connection type {target.type!r} cannot be used yet")
-            session = self._open[target] = await transport.connect(target)
+            session = self._open[target] = await self._connect(target)
         return session
+
+    async def _connect(self, target: Target) -> Session:
+        own = await self._transports[target.type].connect(target)
+        if target.type == "http" or not target.apis:
+            return own
+        return RoutedSession(own, await self._transports["http"].connect(target))
 
     async def drop(self, target: Target) -> None:
         """Close one session after trouble; the next `get` opens a new one."""

@@ -54,6 +54,7 @@ class _Pass:
     watcher: Watcher
     telemetry: Telemetry
     seal: Callable[[Resource, Observed], Observed] | None = None
+    settled: Mapping[str, str] = field(default_factory=dict)
     observed: dict[str, Observed] = field(default_factory=dict)
     state: HostState = field(default_factory=HostState)
     planned: Plan | None = None
@@ -114,8 +115,19 @@ class _Pass:
         found = looked.read(outcomes)
         if self.seal is not None:
             found |= {one.id: self.seal(one, found[one.id]) for one in looked.resources if one.secrets}
+        for one in looked.resources:
+            seen = found[one.id]
+            if one.desired and isinstance(seen, Mapping) and self._written(one):
+                found[one.id] = {**seen, **{name: one.desired[name] for name in self.kinds[one.kind].unseen(one.spec)}}
         self.observed |= found
         self.planned = None
+
+    def _written(self, resource: Resource) -> bool:
+        """Whether it has attributes that cannot be read back, and these were written as they are declared now."""
+        if not self.kinds[resource.kind].unseen(resource.spec):
+            return False
+        done = self.outcomes.get(resource.id)
+        return self.settled.get(resource.id) == resource.digest or (done is not None and done.status is Status.OK)
 
     def plan(self) -> Plan:
         """From all that is known now; the same one until something more is."""
@@ -146,7 +158,7 @@ async def run_pass(
     spec: HostSpec, session: Session, kinds: Mapping[str, Kind], intent: Intent, watcher: Watcher
 ) -> PassResult:
     """One host once through the loop."""
-    one = _Pass(spec, session, kinds, watcher, intent.telemetry or Telemetry(), intent.seal)
+    one = _Pass(spec, session, kinds, watcher, intent.telemetry or Telemetry(), intent.seal, intent.settled)
     error: FleetError | None = None
     try:
         await one.observe(intent.memory)

@@ -54,12 +54,17 @@ class Look:
 
 
 def look(resources: Iterable[Resource], kinds: Mapping[str, Kind]) -> Look:
-    """One probe per kind; probes with the same text become one task over the union of their arguments."""
+    """One probe per kind; those with the same text become one task over the union of their arguments, those that ask
+    an API one task each."""
     wanted = tuple(resources)
     by_text: dict[str, list[tuple[Probe, tuple[Resource, ...]]]] = {}
+    asking: list[tuple[Probe, tuple[Resource, ...]]] = []
     for kind, members in groupby(sorted(wanted, key=lambda r: r.kind), key=lambda r: r.kind):
         group = tuple(members)
         probe = kinds[kind].observe(group)
+        if probe.requests:
+            asking.append((probe, group))
+            continue
         by_text.setdefault(probe.script.text, []).append((probe, group))
     tasks: list[Task] = []
     readers: list[tuple[str, Probe, tuple[Resource, ...]]] = []
@@ -68,6 +73,9 @@ def look(resources: Iterable[Resource], kinds: Mapping[str, Kind]) -> Look:
         args = tuple(dict.fromkeys(arg for probe, _ in probes for arg in probe.script.args))
         tasks.append(Task(task_id, (Script(text, args),)))
         readers.extend((task_id, probe, group) for probe, group in probes)
+    for number, (probe, group) in enumerate(asking, len(tasks)):
+        tasks.append(Task(f"look:{number}", probe.requests))
+        readers.append((f"look:{number}", probe, group))
     return Look(wanted, tuple(tasks), tuple(readers))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from fleet.desired.api import misplaced, named
 from fleet.desired.build import Built, completed
 from fleet.desired.connection import Via, bastions, merged_connection, target
 from fleet.desired.findings import Finding, Findings
@@ -93,7 +94,7 @@ class Assembler:
         around = Surroundings(name, self._engine, _files(environment, tree), tree.read)
         around.secrets = secrets_of(environment, tree, findings.common)
         tables = _Tables(children(member(environment.settings, "vars")))
-        hosts, targets = self._inventory(environment, facts, tree, tables, findings)
+        hosts, targets = self._inventory(environment, facts, around, tables, findings)
         bundles, assigned = self._roles(environment, tree, findings)
         for host in hosts.values():
             host.roles = tuple(one.role for one in assigned if one.role in bundles and one.meets(host.fields["labels"]))
@@ -108,7 +109,10 @@ class Assembler:
             built = completed(built, self._kinds, not uses_facts or host.facts is not None)
             order = self._order(built, host_name, findings)
             spec = _spec(host, targets[host_name], built, order, uses_facts)
-            object.__setattr__(spec, "secrets", around.secrets.sources(host_name, spec.resources))  # seen by nobody yet
+            inside = View(around, tables.of("", {}, host.variables), host.fields, host.facts)
+            spec = _equipped(spec, environment.settings, inside, findings)
+            for problem in misplaced(spec, self._kinds):
+                findings.of(host_name, problem)
             specs[host_name] = spec
             details[host_name] = HostDetail(host.entry, tuple(built.values()), _views(host, mine, around, tables))
         chain = tuple(one.name for one in layers)
@@ -116,10 +120,10 @@ class Assembler:
         return said, findings.all()
 
     def _inventory(
-        self, environment: Merged, facts: Facts, tree: Tree, tables: _Tables, findings: Findings
+        self, environment: Merged, facts: Facts, whole: Surroundings, tables: _Tables, findings: Findings
     ) -> tuple[dict[str, _Host], dict[str, Target]]:
         around = Surroundings(environment.name, self._engine)
-        known_hosts = "".join(_ended(tree.read(one.known_hosts)) for one in environment.layers if one.known_hosts)
+        known_hosts = "".join(_ended(whole.read(one.known_hosts)) for one in environment.layers if one.known_hosts)
         hosts: dict[str, _Host] = {}
         reached: dict[str, tuple[Target, Via | None]] = {}
         connections: dict[int, Node | None] = {}
@@ -133,7 +137,8 @@ class Assembler:
             view = View(around, tables.of("", {}, own), fields, None)
             try:
                 labels, address = _labels(entry.node, view), _address(entry.node, view)
-                reached[name] = target(connections[id(entry.node)], address, view, known_hosts)
+                inside = View(whole, view.variables, fields, None)
+                reached[name] = target(connections[id(entry.node)], address, inside, known_hosts)
             except Wrong as wrong:
                 findings.of(name, wrong.problem)
                 continue
@@ -294,10 +299,25 @@ def _spec(host: _Host, reached: Target, built: Mapping[str, Built], graph: Graph
     )
 
 
+def _equipped(spec: HostSpec, settings: Node, view: View, findings: Findings) -> HostSpec:
+    """With where its secrets are to be had, and how its APIs are reached."""
+    secrets = view.around.secrets or Secrets()
+    own = secrets.sources(spec.name, [one.secrets for one in spec.resources])
+    try:
+        apis = named(spec.resources, settings, view)
+    except Wrong as wrong:
+        findings.of(spec.name, wrong.problem)
+        apis = ()
+    if not own and not apis:
+        return spec
+    return replace(spec, secrets=own, target=replace(spec.target, apis=apis) if apis else spec.target)
+
+
 def _reach(reached: Target) -> list[Any]:
     """What the host itself is reached by; a neighbour's key or a limit of the environment is no change of the host."""
     via = _reach(reached.via) if reached.via is not None else None
-    return [reached.host, reached.type, reached.address, reached.port, reached.user, reached.become, via]
+    own = reached.api.url if reached.api is not None else reached.port
+    return [reached.host, reached.type, reached.address, own, reached.user, reached.become, via]
 
 
 def _labels(node: Node, view: View) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -128,7 +128,7 @@ def _secrets_in_place(attributes: Mapping[str, Any], draft: Draft, members: Mapp
 
 def _secrets(draft: Draft, attributes: Mapping[str, Any], content: bytes | None) -> tuple[str, ...]:
     """Tokens of all secrets, each once. What is taken byte for byte holds none, whatever its bytes look like."""
-    texts = [text for name in draft.kind.Spec.secrets if isinstance(text := attributes.get(name), str)]
+    texts = [text for name in sorted(draft.kind.Spec.secrets) for text in _texts(attributes.get(name))]
     if content is not None and "template" in attributes:
         texts.append(content.decode(errors="surrogateescape"))
     try:
@@ -136,6 +136,14 @@ def _secrets(draft: Draft, attributes: Mapping[str, Any], content: bytes | None)
     except ValueError as error:
         expected = "the secret whole, as it is or through a filter that keeps it"
         raise Wrong(Problem(draft.origin, f"{error} in {draft.id}", expected)) from error
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)
 
 
 def completed(built: Mapping[str, Built], kinds: Mapping[str, Kind], whole: bool) -> dict[str, Built]:

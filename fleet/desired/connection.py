@@ -1,16 +1,21 @@
-"""`connection` of environment, host entry and overlay → `Target`. Values are checked here, after rendering."""
+"""`connection` of environment, host entry and overlay → `Target`. Values are checked here, after rendering; those of an
+API in `api`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
+from fleet.desired.api import DEADLINE, api, with_secrets
 from fleet.desired.check import near
+from fleet.desired.format import API
 from fleet.desired.inventory import Entry, Merged, children, member
 from fleet.desired.merge import merge_all
 from fleet.desired.scope import View, Wrong
 from fleet.errors import Origin, Problem
+from fleet.model import sealed
 from fleet.model.host import Target
 from fleet.model.value import Node
 
@@ -36,9 +41,20 @@ class Via:
 
 def target(node: Node | None, address: str, view: View, known_hosts: str) -> tuple[Target, Via | None]:
     """The Target without its bastion, and the bastion, if there is one. Raises Wrong."""
-    values: dict[str, Any] = {"address": address or view.host["name"]}
+    name, environment = view.host["name"], view.host["environment"]
+    given = children(node)
+    kind = member(node, "type")
+    if kind is not None and view.render(kind) == "http":
+        own = with_secrets(api(node, view, "", kind.origin), view)
+        host = address or urlsplit(own.url).hostname or ""
+        return Target(host=name, environment=environment, type="http", address=host, timeout=DEADLINE, api=own), None
+    if "url" in given and given["url"].value is not None:
+        raise Wrong(Problem(given["url"].origin, "a `url` for a host that is no API", "`type: http` beside it"))
+    values: dict[str, Any] = {"address": address or name}
     via: Via | None = None
-    for key, child in children(node).items():
+    for key, child in given.items():
+        if key in API and key not in _SECONDS:
+            continue  # said for the APIs among the hosts
         value = view.render(child)
         if value is None:
             continue
@@ -46,11 +62,12 @@ def target(node: Node | None, address: str, view: View, known_hosts: str) -> tup
             via = Via(str(value), child.origin) if value != "" else None
         elif key != "address" or not address:
             values[key] = _checked(key, value, child.origin)
-    name, environment = view.host["name"], view.host["environment"]
     return Target(host=name, environment=environment, known_hosts=known_hosts, **values), via
 
 
 def _checked(key: str, value: Any, origin: Origin) -> Any:
+    if sealed.holds(value):
+        raise Wrong(Problem(origin, "a secret cannot be used to describe a host"))
     if key in _TEXT:
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             return _text(key, str(value), origin)

@@ -39,11 +39,70 @@ def text(doc: str, *choices: str) -> Shape:
     return Shape("text", doc, choices=choices)
 
 
+SECRET_TEXT = Shape("text", secret=True)
+
+
+def secret_text(doc: str) -> Shape:
+    return Shape("text", doc, secret=True)
+
+
+USER = text("Login name.")
+PASSWORD = secret_text("Its password, a secret.")
+API = {
+    "url": text("Root of the API, http or https."),
+    "auth": Shape(
+        "map",
+        "How requests say who asks; one of these.",
+        {
+            "bearer": secret_text("A token for the Authorization header."),
+            "basic": Shape("map", "User and password.", {"user": USER, "password": PASSWORD}),
+            "header": Shape("map", "A header of the API's own, such as X-API-Key.", each=SECRET_TEXT),
+            "oauth2": Shape(
+                "map",
+                "OAuth2 client credentials; the token is fetched, and renewed in time.",
+                {
+                    "token_url": text("Where tokens are had."),
+                    "client_id": text("Who asks."),
+                    "client_secret": secret_text("Its secret."),
+                    "scope": text("What is asked for."),
+                    "audience": text("For which service, where the issuer wants to know."),
+                },
+            ),
+            "session": Shape(
+                "map",
+                "A login that gives X-Auth-Token, as Redfish has it.",
+                {
+                    "path": text("Below the url, /redfish/v1/SessionService/Sessions unless said."),
+                    "user": USER,
+                    "password": PASSWORD,
+                },
+            ),
+        },
+    ),
+    "headers": Shape("map", "Headers of every request.", each=SECRET_TEXT),
+    "tls": Shape(
+        "map",
+        "What the server's certificate must be like, and our own.",
+        {
+            "ca": text("A file below files/ with the authorities to trust instead of the system's (PEM)."),
+            "certificate": text("A file below files/ with our certificate (PEM)."),
+            "key": secret_text("The key of that certificate (PEM), a secret."),
+            "pin": Shape("any", "Hex sha256 of the server's certificate (DER), or a list of them."),
+        },
+    ),
+    "networks": Shape("list", "Loopback and link-local networks that it may be in; none unless said.", each=TEXT),
+    "redirects": Shape("list", "Hosts that it may send us on to; none unless said.", each=TEXT),
+    "rate": Shape("number", "Requests a second of this environment; no limit unless said."),
+    "burst": Shape("number", "Requests at once after a rest, 1 unless said."),
+    "concurrency": Shape("number", "Requests at a time; 8 unless said, 0 for no limit."),
+    "timeout": Shape("number", "Seconds: one script on a host may take 300, one request 30 unless said."),
+    "retry": Shape("number", "Tries of a request that may be repeated, 4 unless said."),
+}
 CONNECTION = Shape(
     "map",
     "How hosts are reached.",
     {
-        "type": text("ssh, or local for this machine.", "ssh", "local"),
+        "type": text("ssh, http for an API, or local for this machine.", "ssh", "http", "local"),
         "address": text("Name or address; the host's own `address` is usual."),
         "port": Shape("number", "TCP port, 22 unless said."),
         "user": text("Login name, root unless said."),
@@ -54,13 +113,14 @@ CONNECTION = Shape(
         "ssh_config": Shape("flag", "Honour the user's ~/.ssh/config."),
         "via": text("A host of the same environment that is the bastion."),
         "connect_timeout": Shape("number", "Seconds to connect and log in, 10 unless said."),
-        "timeout": Shape("number", "Seconds one script may take on a host, 300 unless said."),
         "keepalive": Shape("number", "Seconds between keepalives, 15 unless said."),
-        "output_limit": Shape("number", "Bytes of output kept of one script, 4 MiB unless said."),
+        "output_limit": Shape("number", "Bytes of output kept of one script or answer; 4 MiB, 16 MiB unless said."),
         "handshakes": Shape("number", "Logins under way at once in this environment, 32 unless said."),
         "scripts": Shape("number", "Scripts running at once in this environment, 64 unless said."),
+        **API,
     },
 )
+APIS = Shape("map", "APIs that resources of hosts may name as `api`.", each=Shape("map", "An API.", API), noun="API")
 VARS = Shape("map", "Variables, by name.", each=Shape("any", secret=True))
 SECRETS = Shape(
     "map",
@@ -125,6 +185,7 @@ def documents(kinds: Mapping[str, Kind]) -> dict[str, Shape]:
                 "vars": VARS,
                 "roles": ROLES,
                 "connection": CONNECTION,
+                "apis": APIS,
                 "drift": DRIFT,
                 "secrets": SECRETS,
             },

@@ -3,7 +3,7 @@ ever seen here; a secret is its name, the digest of its ciphertext, and where th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fleet.desired.check import near
@@ -12,7 +12,7 @@ from fleet.desired.load import Layer
 from fleet.desired.sops import SecretFile
 from fleet.desired.source import Tree
 from fleet.errors import Origin, Problem
-from fleet.model.host import HostSpec, Resource
+from fleet.model.host import HostSpec
 from fleet.model.secret import SecretSource
 from fleet.model.value import Node
 
@@ -42,15 +42,16 @@ class Secrets:
     files: Mapping[str, SecretFile] = field(default_factory=dict)
     _sources: dict[object, tuple[SecretSource, ...]] = field(default_factory=dict, repr=False, compare=False)
 
-    def sources(self, host: str, resources: Iterable[Resource]) -> tuple[SecretSource, ...]:
-        """Where each secret that stands in these resources is to be had, by name; hosts that are alike share them."""
-        tokens = tuple([one.secrets for one in resources if one.secrets])
-        if not tokens:
+    def sources(self, host: str, tokens: Sequence[tuple[str, ...]]) -> tuple[SecretSource, ...]:
+        """Where the secrets with these tokens (of several texts) are to be had, by name; hosts that are alike share
+        them."""
+        several = tuple([one for one in tokens if one])
+        if not several:
             return ()
-        key = (host if host in self.own else "", tokens)
+        key = (host if host in self.own else "", several)
         if key not in self._sources:
             known = {found.token: found.source for found in self.of(host).values()}
-            found = {known[token] for several in tokens for token in several}
+            found = {known[token] for tokens in several for token in tokens}
             self._sources[key] = tuple(sorted(found, key=lambda one: one.name))
         return self._sources[key]
 

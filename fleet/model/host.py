@@ -22,6 +22,7 @@ class Target:
     known_hosts: lines in the format of sshd(8), already those of this host's environment.
     via: the bastion, itself a target whose connection is shared.
     handshakes, scripts: the environment's limits on handshakes in flight and on running scripts.
+    api: the host itself, where it is one. apis: those beside it that its resources name.
     """
 
     host: str
@@ -44,6 +45,7 @@ class Target:
     handshakes: int = 32
     scripts: int = 64
     api: Api | None = None
+    apis: tuple[Api, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,6 @@ class HostSpec:
     resources: in `graph.order`. variables: the host's merged variables, for `show` and `explain`.
     uses_facts: some template reads `facts`; until the first probe gathered them, those resources are left out.
     secrets: where the secrets that its resources hold are to be had, by name.
-    apis: those that its resources name, beside the host itself.
     """
 
     name: str
@@ -109,7 +110,6 @@ class HostSpec:
     uses_facts: bool = False
     origin: Origin = field(default=Origin(""), compare=False)
     secrets: tuple[SecretSource, ...] = ()
-    apis: Mapping[str, Target] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

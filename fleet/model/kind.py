@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, Literal
 
 from fleet.model.change import Change, Observed
 from fleet.model.host import Resource
-from fleet.model.step import Outcome, Script, Step
+from fleet.model.step import Outcome, Request, Script, Step
 from fleet.model.value import State
 
 
@@ -30,10 +30,14 @@ class Stage(IntEnum):
 class Probe:
     """How to look at all resources of a kind at once. Probes of the same `script.text` are merged into one task over
     the union of their args (each kind's args in order, repeated ones once), and every reader gets the whole output
-    and must find its own lines by name. read: (outcome) → resource id → Observed, for every resource given."""
+    and must find its own lines by name. read: (outcome) → resource id → Observed, for every resource given.
+
+    requests: of a kind that is over an API, instead of the script; `model/answers.py` reads their answers in order.
+    """
 
     script: Script
     read: Callable[[Outcome], Mapping[str, Observed]]
+    requests: tuple[Request, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,9 @@ class Kind:
     complete(resource, claims): the resource with what it must know of the host's others, whose claims these are; None
         while some of them are not known yet.
     idle(spec): what is missing when a resource that watches nothing would never do anything; else "".
+    unseen(spec): attributes that can be written and never read back: they are taken for right once they were written
+        and while what is declared stays the same.
+    over: what it needs: a shell on the host, or an API (the host itself, or the one that `spec.api` names).
     """
 
     name: str
@@ -72,3 +79,5 @@ class Kind:
     foreseeable: bool = True
     complete: Callable[[Resource, Iterable[str] | None], Resource] | None = None
     idle: Callable[[Any], str] = lambda spec: ""
+    unseen: Callable[[Any], tuple[str, ...]] = lambda spec: ()
+    over: Literal["shell", "api"] = "shell"

@@ -84,17 +84,17 @@ class Request:
     """One HTTP request. api: whose, as `apis:` of the environment names it; "": the host's own. path: below the API's
     URL, with its query. route: the same for traces, without values.
 
-    accept: statuses beside 2xx that are answers (404: it is not there). key: makes a POST safe to repeat, where the API
-    honours Idempotency-Key; repeatable: it is so by itself, whatever its method. pages, job: see there.
+    accept: statuses beside 2xx that are answers (404: it is not there). key: the API honours Idempotency-Key, which
+    makes a POST safe to repeat; repeatable: it is so by itself, whatever its method. pages, job: see there.
     """
 
     method: str
     path: str
     body: bytes = field(default=b"", repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     route: str = ""
     accept: tuple[int, ...] = ()
-    key: str = ""
+    key: bool = False
     repeatable: bool = False
     api: str = ""
     pages: Pages | None = None

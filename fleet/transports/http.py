@@ -105,7 +105,7 @@ class _Run:
 
     def _once(self, request: Request) -> asyncio.Task[Answered]:
         """A list that a hundred objects are read from is asked for once."""
-        key = (request.api, request.method, request.path, request.body, tuple(sorted(request.headers.items())))
+        key = (request.api, request.method, request.path, request.body, request.headers)
         if key not in self._asked:
             self._asked[key] = asyncio.create_task(ask(self._client(request), request))
         return self._asked[key]

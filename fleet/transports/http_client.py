@@ -7,8 +7,10 @@ nothing follows from it about what exists.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import urljoin
 
@@ -63,6 +65,8 @@ class ApiClient:
         """An answer with a 2xx status or one that the request accepts. Raises TransportError; after LOST, ANSWER and
         SERVER nobody knows whether it was carried out, after any other failure it was not."""
         attempt = 0
+        if request.key:
+            request = replace(request, headers=(*request.headers, ("idempotency-key", secrets.token_hex(16))))
         self._gate.budget.first(self._gate.clock.now())
         while True:
             attempt += 1
@@ -126,14 +130,12 @@ class ApiClient:
         headers = {**dict(self._api.headers), **await self._login.headers()}
         if request.body:
             headers["content-type"] = "application/json"
-        if request.key:
-            headers["idempotency-key"] = request.key
-        return Message(request.method, self._api.url + request.path, {**headers, **request.headers}, request.body)
+        return Message(request.method, self._api.url + request.path, headers | dict(request.headers), request.body)
 
 
 def _safe(request: Request) -> bool:
     """Whether doing it twice is as good as doing it once."""
-    return request.method in IDEMPOTENT or bool(request.key) or request.repeatable
+    return request.method in IDEMPOTENT or request.key or request.repeatable
 
 
 def _refused(answer: Answer) -> TransportError:

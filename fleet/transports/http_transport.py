@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from fleet.errors import Failure, TransportError
 from fleet.model.api import Api, Auth, Tls
 from fleet.model.host import Target
 from fleet.model.port import Session
@@ -35,10 +34,10 @@ class HttpTransport:
         self._clients: dict[Api, asyncio.Task[ApiClient]] = {}
 
     async def connect(self, target: Target) -> Session:
-        """Nothing is sent yet. Raises TransportError, SecretError."""
-        if target.api is None:
-            raise TransportError(Failure.ADDRESS, f"{target.host} has no `url`")
-        return HttpSession({target.api.name: await self._client(target.api)})
+        """To the host itself, where it is an API, and to those that it names. Nothing is sent yet. Raises
+        TransportError, SecretError."""
+        apis = (*((target.api,) if target.api is not None else ()), *target.apis)
+        return HttpSession({one.name: await self._client(one) for one in apis})
 
     async def aclose(self) -> None:
         clients, self._clients = list(self._clients.values()), {}

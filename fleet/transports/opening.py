@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -67,8 +68,11 @@ class Opener:
         return replace(outcome, output=masked)
 
     def _sealed(self, value: object, wanted: object) -> object:
-        if not isinstance(wanted, str) or not sealed.holds(wanted) or not isinstance(value, str | bytes):
+        if not sealed.holds(wanted):
             return value
+        if not isinstance(wanted, str) or not isinstance(value, str | bytes):
+            same = json.dumps(value, sort_keys=True) == json.dumps(self._plain(wanted), sort_keys=True)
+            return wanted if same else self._hidden(json.dumps(value))
         text = value.decode(errors="surrogateescape") if isinstance(value, bytes) else value
         if text.encode(errors="surrogateescape") == self._opened(wanted):
             found = wanted
@@ -77,6 +81,14 @@ class Opener:
         else:
             found = self._hidden(text)
         return found.encode(errors="surrogateescape") if isinstance(value, bytes) else found
+
+    def _plain(self, wanted: object) -> object:
+        """A value of an API's object, with every secret in its place."""
+        if isinstance(wanted, dict):
+            return {key: self._plain(inner) for key, inner in wanted.items()}
+        if isinstance(wanted, list | tuple):
+            return [self._plain(inner) for inner in wanted]
+        return self._opened(wanted).decode(errors="surrogateescape") if isinstance(wanted, str) else wanted
 
     def _hidden(self, text: str) -> str:
         data = text.encode(errors="surrogateescape")
@@ -99,7 +111,7 @@ class Opener:
             case Check():
                 return step
             case Request():
-                headers = {name: self._text(value) for name, value in step.headers.items()}
+                headers = tuple((name, self._text(value)) for name, value in step.headers)
                 return replace(step, body=self._opened(step.body.decode(errors="surrogateescape")), headers=headers)
             case Put():
                 content = self._opened(step.content.decode(errors="surrogateescape"))

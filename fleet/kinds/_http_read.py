@@ -1,0 +1,127 @@
+"""Reading objects of an API: resources in, one request for each place they stand at; answers in, what is there out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fleet.kinds import _http_state
+from fleet.kinds._http_spec import PLACE
+from fleet.model import json_path
+from fleet.model.answers import answers
+from fleet.model.api import Answered
+from fleet.model.change import Observed, Unreadable
+from fleet.model.host import Resource
+from fleet.model.kind import Probe
+from fleet.model.step import Outcome, Request, Script
+
+# Of an observed state: what is needed to write, and is nothing to compare.
+SEEN = "@"
+
+
+def observe(resources: Sequence[Resource]) -> Probe:
+    requests = list(dict.fromkeys(request(one) for one in resources))
+    numbers = {one: number for number, one in enumerate(requests)}
+
+    def read(outcome: Outcome) -> Mapping[str, Observed]:
+        said = answers(outcome)
+        lists: dict[tuple[int, str], _Items | Unreadable] = {}
+        found: dict[str, Observed] = {}
+        for one in resources:
+            number = numbers[request(one)]
+            found[one.id] = _observed(one, said[number], lists, number)
+        return found
+
+    return Probe(Script(""), read, tuple(requests))
+
+
+def request(resource: Resource) -> Request:
+    read = resource.spec.read
+    pages = read.pages.pages(read.items or "$") if read.pages is not None else None
+    return Request("GET", read.path, route=route(read.path), accept=read.missing, api=resource.spec.api, pages=pages)
+
+
+def route(path: str) -> str:
+    """For traces: the path's first words, without what may say too much."""
+    return "/".join(path.partition("?")[0].split("/")[:3])
+
+
+def again(resource: Resource, answer: Answered) -> Observed:
+    """The same for one object and its own answer."""
+    return _observed(resource, answer, {}, 0)
+
+
+class _Items:
+    """A list, found once by the fields that its objects are told apart by."""
+
+    def __init__(self, items: Sequence[Any]) -> None:
+        self._items = items
+        self._tables: dict[tuple[str, ...], dict[str, list[Any]]] = {}
+
+    def of(self, match: Mapping[str, Any]) -> list[Any]:
+        plain = {name: value for name, value in match.items() if not isinstance(value, list)}
+        names = tuple(sorted(plain))
+        if names not in self._tables:
+            table = self._tables[names] = {}
+            for one in self._items:
+                table.setdefault(_key([json_path.field(name, one) for name in names]), []).append(one)
+        found = self._tables[names].get(_key([plain[name] for name in names]), [])
+        return [one for one in found if _http_state.matches(match, one)]
+
+
+def _key(values: Sequence[Any]) -> str:
+    return json.dumps(values, sort_keys=True, default=repr)
+
+
+def _observed(
+    resource: Resource, answer: Answered, lists: dict[tuple[int, str], _Items | Unreadable], number: int
+) -> Observed:
+    spec, read = resource.spec, resource.spec.read
+    if answer.error:
+        return Unreadable(answer.error)
+    if answer.status in read.missing:
+        return None
+    if read.items is not None:
+        key = (number, read.items)
+        if key not in lists:
+            lists[key] = _items(read.items, answer)
+        items = lists[key]
+        if isinstance(items, Unreadable):
+            return items
+        found = items.of(read.match)
+        if len(found) > 1:
+            return Unreadable(f"{len(found)} objects match; `match` should tell one from all others")
+        if not found:
+            return None
+        seen = found[0]
+    else:
+        body = answer.body[0] if answer.body else None
+        seen = body if read.object is None else json_path.first(read.object, body)
+        if not isinstance(seen, dict) or not _http_state.matches(read.match, seen):
+            return Unreadable("the answer is not the object that was asked for")
+    return {**_http_state.observed(spec.fields(), seen, spec.compared()), SEEN: _kept(spec, seen, answer)}
+
+
+def _items(where: str, answer: Answered) -> _Items | Unreadable:
+    """Of all pages. An answer without a list is no empty list: perhaps it is an error with a status of 200."""
+    found: list[Any] = []
+    for body in answer.body:
+        lists = json_path.find(where, body)
+        if not lists or not all(isinstance(one, list) for one in lists):
+            return Unreadable(f"the answer has no list at {where}")
+        found += [item for one in lists for item in one]
+    return _Items(found) if answer.body else Unreadable("the answer is empty")
+
+
+def _kept(spec: Any, seen: Any, answer: Answered) -> dict[str, Any]:
+    """What the calls will need of it."""
+    calls = spec.calls()
+    if any("*" in call.keep for call in calls):
+        fields = dict(seen)
+    else:
+        names = {name for call in calls for name in (*call.keep, *PLACE.findall(call.path))}
+        values = {name: json_path.field(name, seen) for name in sorted(names)}
+        fields = {name: value for name, value in values.items() if value is not json_path.MISSING}
+    etag = answer.headers.get("etag", "") if spec.read.items is None else ""
+    return {"etag": etag, "fields": fields}

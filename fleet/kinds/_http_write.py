@@ -1,0 +1,131 @@
+"""Writing objects of an API: one Change in, the requests that make it out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from fleet.kinds import _http_read, _http_state
+from fleet.kinds._http_read import SEEN
+from fleet.kinds._http_spec import PLACE, CallSpec
+from fleet.model import json_path, sealed
+from fleet.model.api import Answered
+from fleet.model.change import Change, Unreadable
+from fleet.model.host import Resource
+from fleet.model.step import Check, Request, Step
+from fleet.model.value import State
+
+TYPES = {"merge-patch": "application/merge-patch+json", "json-patch": "application/json-patch+json",
+         "text": "text/plain; charset=utf-8"}  # fmt: skip
+GONE = (404, 410)
+
+
+def steps(change: Change) -> tuple[Step, ...]:
+    """Compare and swap comes first: If-Match where the API gave an ETag, else the object is read once more."""
+    resource, before = change.resource, change.before
+    spec = resource.spec
+    check = Check(_http_read.request(resource), partial(_agrees, resource, before))
+    if before is None:
+        if spec.create is None:
+            return (_refusal(check, "it is not there, and nothing says how it is made: `create`"),)
+        return (check, _request(spec.create, change))
+    calls: Sequence[CallSpec]
+    if change.after is None:
+        calls = (spec.delete,)
+    elif spec.update == "recreate":
+        calls = (spec.delete, spec.create)
+    else:
+        calls = [one for one in spec.updates() if _meant(one, change.attributes)]
+        unsaid = [name for name in change.attributes if not any(_meant(one, (name,)) for one in calls)]
+        if unsaid:
+            return (_refusal(check, f"nothing says how {', '.join(unsaid)} can be changed: `update`"),)
+    found = tuple(_request(call, change) for call in calls)
+    return found if before[SEEN]["etag"] else (check, *found)
+
+
+def _refusal(check: Check, why: str) -> Step:
+    return Check(check.request, lambda answer: why)
+
+
+def _meant(call: CallSpec, attributes: Sequence[str]) -> bool:
+    if not call.only_for:
+        return True
+    return any(name == one or name.startswith(one + ".") for name in attributes for one in call.only_for)
+
+
+def _agrees(resource: Resource, before: State | None, answer: Answered) -> str:
+    now = _http_read.again(resource, answer)
+    if isinstance(now, Unreadable):
+        return f"it cannot be read again: {now.reason}"
+    if now is None or before is None:
+        gone = "it is not there any more" if now is None else "it is there now, and was not"
+        return "" if now is before else gone
+    for name in resource.spec.fields():
+        secret = sealed.holds((resource.desired or {}).get(name)) or sealed.holds(before.get(name))
+        if not secret and now.get(name) != before.get(name):  # a secret is not here to be compared
+            return f"{name} is no longer as it was seen"
+    return ""
+
+
+def _request(call: CallSpec, change: Change) -> Request:
+    before = change.before or {}
+    seen: Mapping[str, Any] = before.get(SEEN, {"etag": "", "fields": {}})
+    headers = {"if-match": seen["etag"]} if seen["etag"] and call.method != "POST" else {}
+    if call.format in TYPES:
+        headers["content-type"] = TYPES[call.format]
+    path = PLACE.sub(lambda place: quote(_word(seen["fields"], place[1]), safe=""), call.path)
+    return Request(
+        call.method,
+        path,
+        _body(call, change, seen["fields"]),
+        tuple(headers.items()),
+        _http_read.route(call.path),
+        (*call.accept, *(GONE if call.method == "DELETE" else ())),
+        call.key,
+        call.repeatable,
+        change.resource.spec.api,
+        job=call.job.job() if call.job is not None else None,
+    )
+
+
+def _word(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name, json_path.field(name, fields))
+    return "" if value is json_path.MISSING else value if isinstance(value, str) else json.dumps(value)
+
+
+def _body(call: CallSpec, change: Change, seen: Mapping[str, Any]) -> bytes:
+    spec = change.resource.spec
+    ours: Any = call.body
+    if call.format == "text":
+        return str(ours if ours is not None else "").encode()
+    if ours is None:
+        if call.method == "DELETE":
+            return b""
+        ours = dict(spec.body)
+        if call.format == "merge-patch":
+            ours = _http_state.nested({name: (change.after or {})[name] for name in change.attributes})
+    if call.format == "json-patch" and call.body is None:
+        ours = [_operation(name, change) for name in change.attributes]
+    if call.keep and isinstance(ours, dict):
+        kept = dict(seen) if "*" in call.keep else _http_state.nested({n: seen[n] for n in call.keep if n in seen})
+        ours = _http_state.merged(kept, ours)
+    return json.dumps(_escaped(ours), ensure_ascii=False).encode(errors="surrogateescape")
+
+
+def _operation(name: str, change: Change) -> dict[str, Any]:
+    """RFC 6902, §4: replace needs that it is there."""
+    pointer = "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in name.split("."))
+    there = name in (change.before or {})
+    return {"op": "replace" if there else "add", "path": pointer, "value": (change.after or {})[name]}
+
+
+def _escaped(value: Any) -> Any:
+    """A secret's place in JSON takes it as JSON has it."""
+    if isinstance(value, str):
+        return sealed.wrapped("json", value) if sealed.OPEN in value else value
+    if isinstance(value, dict):
+        return {key: _escaped(inner) for key, inner in value.items()}
+    return [_escaped(inner) for inner in value] if isinstance(value, list | tuple) else value
