@@ -28,6 +28,7 @@ TMPDIR=$d "$@" "$d/$name" || exit
 cat <"$d/$name" >"$out"
 """
 _ALONE = (("unshare", "--mount"), ("unshare", "--user", "--map-root-user", "--mount"))
+_NO_COPIES = "set nobackup nowritebackup noundofile noswapfile"
 _VIM = ("vim", "nvim", "vi", "view", "vim.basic", "vim.tiny", "vim.nox", "vim.gtk3")
 
 
@@ -115,7 +116,8 @@ def careful(editor: str) -> str:
     words = shlex.split(editor)
     program = Path(shutil.which(words[0]) or words[0]).resolve().name if words else ""
     if program in _VIM and program != "busybox":
-        words += ["-n", "-i", "NONE", "--cmd", "set nobackup nowritebackup noundofile"]
+        # Once more after the user's own settings, which may say `set undofile`, and before their own words' `-c`.
+        words[1:1] = ["-n", "-i", "NONE", "--cmd", _NO_COPIES, "-c", _NO_COPIES]
     return shlex.join(words)
 
 

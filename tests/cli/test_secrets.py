@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -231,6 +232,26 @@ def test_edit_shows_plain_text_in_memory_only(keyed: Run, repository: Repository
     assert ciphertexts(repository) == before
     broken = keyed("secrets", "edit", "-e", "dev", EDITOR="false")
     assert broken.code == 1 and "the file is as it was" in broken.err and ciphertexts(repository) == before
+
+
+@pytest.mark.skipif(shutil.which("vim") is None, reason="no vim here")
+def test_a_vim_that_keeps_copies_of_everything_keeps_none_of_secrets(keyed: Run, tmp_path: Path) -> None:
+    """Settings of the user's own come after `--cmd`. With a key of their own the editor has their HOME, too."""
+    key = (tmp_path / "age/dev.txt").rename(tmp_path / "mine.txt")
+    kept = [tmp_path / "home" / name for name in ("undo", "backup", "swap")]
+    for path in kept:
+        path.mkdir()
+    undo, backup, swap = kept
+    wanted = (
+        f"undofile undodir={undo}//\nset backup backupdir={backup}//\nset swapfile updatecount=1 directory={swap}//"
+    )
+    (tmp_path / "home/.vimrc").write_text(f"set {wanted}\n")
+    words = 'vim -T dumb -c "%s/tok-123/tok-edited/" -c wq'
+    done = keyed("secrets", "edit", "-e", "dev", EDITOR=words, SOPS_AGE_KEY_FILE=str(key))
+    if "cannot be made a private place" in done.err:
+        pytest.skip(done.err)
+    assert done.code == 0 and "wrote environments/dev/secrets.sops.yaml" in done.out, done.err
+    assert everywhere(tmp_path, VALUE, "tok-123", "tok-edited") == []
 
 
 @pytest.mark.parametrize("sort", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
