@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,24 +34,34 @@ _VIM = ("vim", "nvim", "vi", "view", "vim.basic", "vim.tiny", "vim.nox", "vim.gt
 
 @dataclass(frozen=True, slots=True)
 class Sops:
-    """One way to run sops. variables: its environment, with the identity that it needs."""
+    """One way to run sops. variables: its environment, with the identity that it needs.
+
+    accept: looks at a file that is to be written, and raises SecretError. Rules of .sops.yaml (`encrypted_regex`, say)
+    may have sops leave a value in plain text.
+    """
 
     path: Path
     format: str
     variables: Mapping[str, str] = field(repr=False)
+    accept: Callable[[bytes], None] = lambda content: None
 
     def create(self, content: bytes) -> None:
         """A new file, for whom .sops.yaml says. content: the plain document. Raises SecretError."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         words = ("encrypt", "--filename-override", str(self.path), *self._types())
-        _write(self.path, self._run(words, content))
+        encrypted = self._run(words, content)
+        self.accept(encrypted)
+        _write(self.path, encrypted)
 
-    def set(self, keys: Sequence[str], value: str) -> None:
-        """One value of a file that is there; every other stays as it is, byte for byte. Raises SecretError."""
+    def set(self, keys: Sequence[str], value: str, fresh: bool = False) -> None:
+        """One value of a file that is there; every other stays as it is, byte for byte. fresh: nobody knows yet whether
+        sops encrypts what has this name; something else goes first to see. Raises SecretError."""
         index = "".join(f"[{json.dumps(key)}]" for key in keys)
         with _Copy(self.path) as copy:
             words = ("set", "--value-stdin", *self._types(), str(copy), index)
-            self._run(words, json.dumps(value).encode())
+            for one in ("-", value) if fresh else (value,):
+                self._run(words, json.dumps(one).encode())
+                self.accept(copy.read_bytes())
 
     def rotate(self) -> None:
         """Encrypt everything anew with a fresh key, for whom .sops.yaml says now. Raises SecretError."""

@@ -142,6 +142,26 @@ def test_names_that_cannot_be_are_refused(keyed: Run) -> None:
     assert "`token` is there already" in keyed("secrets", "set", "token.x", "-e", "dev", given="x").err
 
 
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("about", [("encrypted_regex: ^data$", "db.password"), ("", "db.password_unencrypted")])
+def test_what_sops_would_leave_in_plain_text_is_not_written(
+    run: Run, repository: Repository, tmp_path: Path, about: tuple[str, str], there: bool
+) -> None:
+    """Many repositories have such a rule already. Said is only the name."""
+    rule, name = about
+    assert run("secrets", "keygen", "-e", "dev").code == 0
+    rules = repository.path / ".sops.yaml"
+    rules.write_text(rules.read_text().replace("  age:", f"  {rule}\n  age:") if rule else rules.read_text())
+    file = repository.path / "environments/dev/secrets.sops.yaml"
+    if there:
+        assert run("secrets", "set", "data.a", "-e", "dev", given="fine").code == 0
+    before = file.read_bytes() if there else None
+    done = run("secrets", "set", name, "-e", "dev", given=VALUE)
+    assert done.code == 1 and f"leaves `{name}` in plain text" in done.err and VALUE not in done.err
+    assert (file.read_bytes() if file.exists() else None) == before
+    assert everywhere(tmp_path, VALUE) == []
+
+
 def test_a_value_is_asked_for_without_showing_it(
     keyed: Run, repository: Repository, environment: dict[str, str]
 ) -> None:

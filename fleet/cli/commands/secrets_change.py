@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,12 +57,12 @@ def set_(invocation: Invocation, name: str, layer: str, host: str) -> Answer:
     value = _value(name)
     file, entry = _find(loaded, layer, host, name)
     path = _path(app, layer, host) if file is None else _root(app) / file.path
-    work = _sops(app, loaded, layer, path, file)
+    work = replace(_sops(app, loaded, layer, path, file), accept=_encrypts(path, name))
     if file is not None and file.format == "binary":
         work.create(value)
     elif path.exists():
         fresh = (name,) if work.format == "dotenv" else tuple(name.split("."))
-        work.set(fresh if entry is None else entry.keys, _text(value, name))
+        work.set(fresh if entry is None else entry.keys, _text(value, name), fresh=entry is None)
     else:
         document: Any = _text(value, name)
         for key in reversed(name.split(".")):
@@ -168,6 +170,18 @@ def _sops(app: App, loaded: Loaded, layer: str, path: Path, file: SecretFile | N
     owner = next((name for name in names if app.identities.file(name) is not None), "")
     remote = file is None or file.remote
     return Sops(path, format_, app.identities.child_environment(owner, remote))
+
+
+def _encrypts(path: Path, name: str) -> Callable[[bytes], None]:
+    """Looks at a file before it is written: whether the secret called `name` is encrypted in it."""
+    from fleet.desired.sops import read
+
+    def accept(content: bytes) -> None:
+        if name not in read(str(path), "", content, []).entries:
+            message = f"sops leaves `{name}` in plain text here, so nothing was written"
+            raise SecretError(f"{message}: its name, or a rule such as encrypted_regex in .sops.yaml, says so")
+
+    return accept
 
 
 def _root(app: App) -> Path:
