@@ -10,11 +10,13 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet.errors import SecretError
+from fleet.secrets.keys import CONFIG
 from fleet.secrets.program import reason, sops
 
 _UNCHANGED = 200  # sops edit: the text is as it was
@@ -65,10 +67,17 @@ class Sops:
 
     def rotate(self) -> None:
         """Encrypt everything anew with a fresh key, for whom .sops.yaml says now. Raises SecretError."""
-        if any((folder / ".sops.yaml").is_file() for folder in self.path.absolute().parents):
-            self._run(("updatekeys", "--yes", "--input-type", self.format, str(self.path)), b"")
-        with _Copy(self.path) as copy:
+        path = self.path.absolute()
+        rules = next((one for one in (folder / CONFIG for folder in path.parents) if one.is_file()), None)
+        with tempfile.TemporaryDirectory(prefix="fleet-") as room, _told(path):
+            copy = Path(room, path.relative_to(rules.parent) if rules is not None else path.name)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+            if rules is not None:  # sops writes over the file itself, and looks the rules up by where it is
+                Path(room, CONFIG).write_bytes(rules.read_bytes())
+                self._run(("updatekeys", "--yes", "--input-type", self.format, str(copy)), b"", copy.parent)
             self._run(("rotate", "--in-place", *self._types(), str(copy)), b"")
+            _write(path, copy.read_bytes())
 
     def edit(self) -> bool:
         """All of it in the user's editor, in memory. Whether anything was changed. Raises SecretError."""
@@ -107,12 +116,11 @@ class Sops:
         reader.join()
         return code, bytes(found)
 
-    def _run(self, words: Sequence[str], given: bytes) -> bytes:
+    def _run(self, words: Sequence[str], given: bytes, place: Path | None = None) -> bytes:
         # .sops.yaml is looked for from where the file is.
         run = (sops(), *words)
-        done = subprocess.run(
-            run, input=given, env=self.variables, cwd=self.path.parent, capture_output=True, check=False
-        )
+        place = place or self.path.parent
+        done = subprocess.run(run, input=given, env=self.variables, cwd=place, capture_output=True, check=False)
         if done.returncode:
             raise SecretError(f"{self.path.name}: {reason(done.stderr)}")
         return done.stdout
@@ -147,31 +155,48 @@ class _Copy:
         self._path = path
 
     def __enter__(self) -> Path:
-        handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(self._path.read_bytes())
-        self._copy = Path(name)
+        with _told(self._path):
+            handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
+            self._copy = Path(name)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(self._path.read_bytes())
+            except OSError:
+                self._copy.unlink(missing_ok=True)
+                raise
         return self._copy
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            _write(self._path, self._copy.read_bytes())
-        self._copy.unlink(missing_ok=True)
+        try:
+            if kind is None:
+                _write(self._path, self._copy.read_bytes())
+        finally:
+            self._copy.unlink(missing_ok=True)
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all, with the mode that was there."""
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    """Whole or not at all, with the mode that was there. Raises SecretError."""
+    with _told(path):
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(mode)
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What the disk refuses, in one line."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(mode)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        raise SecretError(f"{path} cannot be written: {error.strerror}; it is as it was") from error
 
 
 def _read_all(descriptor: int, found: bytearray) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 import pexpect
 import pytest
 
+from fleet.secrets.keys import identity
+from fleet.secrets.program import sops
 from tests.cli.conftest import Done, Repository, git
 from tests.secrets.keys import encrypted
 
@@ -219,6 +221,42 @@ def test_rotate_gives_new_readers_and_keeps_the_values(keyed: Run, repository: R
     assert all(before[name] != now for name, now in ciphertexts(repository).items())
     [found] = keyed("secrets", "who", "token", "--working-tree", "--json").json["secrets"]
     assert len(found["readers"]) == 2
+
+
+def test_a_rotation_that_fails_leaves_the_file_and_nothing_beside_it(
+    keyed: Run, repository: Repository, tmp_path: Path
+) -> None:
+    """sops writes new readers over the file itself: what ends it there would leave half of one."""
+    new = identity(tmp_path / "new.txt")[0]
+    rules = repository.path / ".sops.yaml"
+    rules.write_text(rules.read_text().replace("age: ", f"age: {new},"))
+    (tmp_path / "bin").mkdir()
+    fake = tmp_path / "bin/sops"
+    fake.write_text(f'#!/bin/sh\n[ "$1" != rotate ] || {{ echo trouble >&2; exit 1; }}\nexec {sops()} "$@"\n')
+    fake.chmod(0o755)
+    file = repository.path / "environments/dev/secrets.sops.yaml"
+    before, beside = file.read_bytes(), sorted(file.parent.iterdir())
+    done = keyed("secrets", "rotate", "-e", "dev", PATH=f"{fake.parent}:{os.environ['PATH']}")
+    assert done.code == 1 and "trouble" in done.err
+    assert file.read_bytes() == before and sorted(file.parent.iterdir()) == beside
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert keyed("secrets", "rotate", "-e", "dev").code == 0 and new.encode() in file.read_bytes()
+
+
+@pytest.mark.parametrize("words", [["set", "token"], ["rotate"]])
+def test_a_disk_that_is_full_is_told_in_one_line(
+    keyed: Run, repository: Repository, words: list[str], environment: dict[str, str]
+) -> None:
+    """A limit on the size of files stands in for it."""
+    file = repository.path / "environments/dev/secrets.sops.yaml"
+    before, beside = file.read_bytes(), sorted(file.parent.iterdir())
+    limited = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))\nfrom fleet.cli.main import main\nmain()"
+    call = [sys.executable, "-c", limited, "secrets", *words, "-e", "dev"]
+    done = subprocess.run(call, cwd=repository.path, env=environment, input="x-value", capture_output=True, text=True,
+                          check=False, timeout=60)  # fmt: skip
+    assert done.returncode == 1 and "cannot be written: File too large; it is as it was" in done.stderr
+    assert file.read_bytes() == before and sorted(file.parent.iterdir()) == beside
 
 
 def editor(tmp_path: Path, script: str) -> str:
