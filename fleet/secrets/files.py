@@ -3,6 +3,7 @@ replaced whole or not at all, and no plain text ever lies on a disk."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from fleet.errors import SecretError
 from fleet.secrets.keys import CONFIG
 from fleet.secrets.program import reason, sops
 
+PATIENCE = 10.0  # seconds that one change waits for another
 _UNCHANGED = 200  # sops edit: the text is as it was
 _NO_ROOM = 111
 # A file system in memory that only the editor sees, and that ends with it, however it ends.
@@ -197,6 +200,29 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise SecretError(f"{path} cannot be written: {error.strerror}; it is as it was") from error
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Of several that change files here, one after the other: who writes last undoes what others wrote since it read.
+    Raises SecretError when another takes too long."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    message = "another `fleet secrets` changes files here: an editor that is open, perhaps"
+                    raise SecretError(f"{message}; try again when it is done") from None
+                time.sleep(0.05)
+            except OSError:
+                break  # a file system that has no locks
+        yield
+    finally:
+        os.close(handle)
 
 
 def _read_all(descriptor: int, found: bytearray) -> None:

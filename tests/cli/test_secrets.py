@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -107,6 +108,28 @@ def test_set_changes_one_value_and_no_other_ciphertext(keyed: Run, repository: R
     assert [p.name for p in (repository.path / "environments/dev").iterdir() if "sops" in p.name] == [
         "secrets.sops.yaml"
     ]
+
+
+def test_many_at_once_lose_nothing(run: Run, repository: Repository, environment: dict[str, str]) -> None:
+    """Also when there is no file yet."""
+    assert run("secrets", "keygen", "-e", "dev").code == 0
+    call = [sys.executable, "-m", "fleet.cli.main", "secrets", "set", "-e", "dev"]
+    more: dict[str, Any] = {"cwd": repository.path, "env": environment, "stdout": subprocess.PIPE}
+    children = [subprocess.Popen([*call, f"s{n}"], stdin=subprocess.PIPE, **more) for n in range(6)]
+    for child in children:
+        child.communicate(b"x-value", timeout=60)
+    assert [child.returncode for child in children] == [0] * 6
+    assert set(ciphertexts(repository)) >= {f"s{n}" for n in range(6)}
+
+
+def test_what_another_holds_for_long_is_told(keyed: Run, repository: Repository) -> None:
+    handle = os.open(repository.path / "environments", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        done = keyed("secrets", "set", "token", "-e", "dev", given="x")
+    finally:
+        os.close(handle)
+    assert done.code == 1 and "another `fleet secrets` changes files here" in done.err
 
 
 def test_set_puts_a_host_s_own_beside_its_overlay_and_a_layer_s_where_the_name_is(

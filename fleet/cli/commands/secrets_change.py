@@ -53,8 +53,10 @@ def set_(invocation: Invocation, name: str, layer: str, host: str) -> Answer:
 
     if not SECRET_NAME.match(name):
         raise UsageError(f"{name!r} cannot be the name of a secret: letters, digits, dots, dashes and underscores")
-    app, loaded = _open(invocation, layer)
+    if sys.stdin.isatty():  # a person hears of a mistake before being asked for a value
+        _load(invocation, layer)
     value = _value(name)
+    app, loaded = _open(invocation, layer)
     file, entry = _find(loaded, layer, host, name)
     path = _path(app, layer, host) if file is None else _root(app) / file.path
     work = replace(_sops(app, loaded, layer, path, file), accept=_encrypts(path, name))
@@ -137,7 +139,16 @@ COMMANDS = (keygen, set_, edit, rotate)
 
 
 def _open(invocation: Invocation, layer: str) -> tuple[App, Loaded]:
-    """The files as they are on disk now: these commands change them."""
+    """The files as they are on disk now: these commands change them, and until the command ends no other one does."""
+    from fleet.secrets.files import alone
+
+    app = open_app(invocation)
+    if _root(app).is_dir():
+        click.get_current_context().with_resource(alone(_root(app)))
+    return _load(invocation, layer)
+
+
+def _load(invocation: Invocation, layer: str) -> tuple[App, Loaded]:
     from fleet.desired.load import load
     from fleet.desired.source import open_working_tree
 
