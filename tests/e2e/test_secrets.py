@@ -109,3 +109,23 @@ def test_a_host_whose_key_is_not_pinned_never_gets_as_far_as_a_secret(secret: Fi
     assert not log.exists()
     assert secret.fleet("plan", "--host", "h-2").code == 2
     assert log.exists()
+
+
+def test_what_held_a_secret_is_not_shown_when_it_comes_back_without_one(secret: Field) -> None:
+    """Not after a revision that does not manage it, and not when a file takes the place of its block."""
+    role = "resources:\n  file: {/etc/one: {content: !secret password}}\n"
+    role += "  block: {/etc/two#app: {content: !secret password, create: true}}\n"
+    secret.write({"base/roles/all.yaml": role})
+    assert secret.fleet("apply", "--yes").code == 0
+    plain = "resources: {file: {/etc/one: {content: plain}, /etc/two: {content: plain}}}\n"
+    secret.write({"base/roles/all.yaml": plain})
+    said = secret.fleet("plan", "-vv")
+    assert said.code == 2 and VALUE not in said.out and "of-h-2-only" not in said.out
+    secret.write({"base/roles/all.yaml": "resources: {}\n"})
+    assert secret.fleet("apply", "--yes").code == 0
+    secret.write({"base/roles/all.yaml": plain})
+    said = secret.fleet("plan", "-vv")
+    assert said.code == 2 and VALUE not in said.out and "of-h-2-only" not in said.out
+    assert secret.fleet("apply", "--yes").code == 0
+    secret.write({"base/roles/all.yaml": plain.replace("plain", "changed")})
+    assert "-plain" in secret.fleet("plan", "-vv").out
