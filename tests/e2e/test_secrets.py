@@ -65,6 +65,14 @@ def test_put_there_in_sync_changed_by_hand_and_healed(secret: Field) -> None:
     assert secret.on("h-1", "cat /etc/app.conf; stat -c '%a %U' /etc/app.conf") == expected
 
 
+def test_a_file_made_for_a_block_with_a_secret_is_not_everybody_s(secret: Field) -> None:
+    role = "resources:\n  block:\n    /etc/new#a: {content: !secret password, create: true}\n"
+    secret.write({"base/roles/all.yaml": role + "    /etc/hosts#a: {content: !secret password, create: true}\n"})
+    before = secret.on("h-1", "stat -c %a /etc/hosts")
+    assert secret.fleet("apply", "--yes").code == 0
+    assert secret.on("h-1", "stat -c %a /etc/new /etc/hosts") == f"640\n{before}"
+
+
 def test_each_file_is_decrypted_once_and_counted_in_the_trace(secret: Field) -> None:
     told = secret.fleet("plan", "--json", "--trace").json["trace"]
     decrypted = [host for host in told["hosts"] if "decrypt" in host["stages"]]
