@@ -16,6 +16,7 @@ from fleet.controller.sessions import Sessions
 from fleet.converge.drive import Intent, run_pass
 from fleet.converge.witness import Memory
 from fleet.errors import Failure, FleetError, HistoryError, SecretError, TransportError
+from fleet.history.masked import masked_plan
 from fleet.masking import Masker
 from fleet.model.change import PassResult, Plan, Verdict
 from fleet.model.host import HostSpec, Resource
@@ -94,7 +95,9 @@ async def _one(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher) -> None
         except Exception as error:
             # A mistake of ours that one host brings to light is that host's trouble only.
             result = _broken(spec, started, error)
-        result = replace(result, error=_masked(result.error, parts.masker))
+        # Now, while it is whole: what is made for a screen is cut, and half a secret is not known for one.
+        shown = None if result.plan is None else masked_plan(result.plan, parts.masker.value)
+        result = replace(result, plan=shown, error=_masked(result.error, parts.masker))
         span.set(verdict=str(result.verdict), round_trips=result.round_trips)
         await parts.journal.record(run.number, result, parts.telemetry.trace_id)
         if result.plan is not None and result.verdict not in (Verdict.UNREACHABLE, Verdict.UNKNOWN):

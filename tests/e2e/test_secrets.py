@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 
 import pytest
 
@@ -71,6 +72,16 @@ def test_a_file_made_for_a_block_with_a_secret_is_not_everybody_s(secret: Field)
     before = secret.on("h-1", "stat -c %a /etc/hosts")
     assert secret.fleet("apply", "--yes").code == 0
     assert secret.on("h-1", "stat -c %a /etc/new /etc/hosts") == f"640\n{before}"
+
+
+def test_a_line_is_masked_before_it_is_cut(secret: Field) -> None:
+    """What a screen holds ends within the secret, which by then is no longer known for one."""
+    secret.write({"base/roles/all.yaml": ROLE.replace("  block:", "    /etc/plain: {content: plain}\n  block:")})
+    line = "x" * 494 + VALUE
+    for host in ("h-1", "h-3"):
+        secret.on(host, f"printf '%s\\nplain\\n' {shlex.quote(line)} >/etc/plain")
+    said = secret.fleet("plan", "-v", "--host", "h-1", "--host", "h-3").out
+    assert "-xxxx" in said and "xp4ss" not in said
 
 
 def test_each_file_is_decrypted_once_and_counted_in_the_trace(secret: Field) -> None:
