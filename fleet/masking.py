@@ -53,6 +53,14 @@ class Masker:
         found = [*self._found(data), *self._wrapped(data)]
         return _replaced(data, found) if found else data
 
+    def without_half(self, data: bytes) -> bytes:
+        """The same bytes without an end that a secret begins with."""
+        for at in range(max(len(data) - self.longest, 0), len(data) - SHORTEST + 1) if self._forms else ():
+            rest = data[at:].decode("latin-1")
+            if self._automaton.longest_prefix(rest) == len(rest):
+                return data[:at]
+        return data
+
     def _found(self, data: bytes) -> list[tuple[int, int, str]]:
         text = data.decode("latin-1")  # a character for each byte
         return [(end + 1 - length, end + 1, name) for end, (length, name) in self._automaton.iter(text)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,9 +21,11 @@ from fleet.model.host import Resource
 from fleet.model.port import Session
 from fleet.model.sealed import Token
 from fleet.model.secret import Secret
-from fleet.model.step import Batch, Command, Guard, Outcome, Put, Report, Request, Script, Step, Task
+from fleet.model.step import Batch, Command, Guard, Outcome, Put, Report, Request, Script, Status, Step, Task
 from fleet.transports.covering import covered
+from fleet.transports.frames import TAIL
 
+_LEFT_OUT = re.compile(rb"\n\[\d+ bytes left out\]\n\Z")
 # Equal values give equal tokens, so that hosts with the same plan are told once; nobody else can test a guess.
 _KEY = secrets.token_bytes(32)
 
@@ -57,14 +60,20 @@ class Opener:
         return {name: self._sealed(value, wanted.get(name)) for name, value in found.items()}
 
     def outcome(self, outcome: Outcome) -> Outcome:
-        """What a program printed, without the secrets of this process. Where it was cut, half a secret may stand: the
-        end goes as well."""
+        """What a program printed, without the secrets of this process. Where it was cut, half a secret may stand: that
+        goes as well, on both sides."""
         if not outcome.output:
             return outcome
-        masked = self._masker.data(outcome.output)
-        if outcome.truncated:
-            masked = masked[: max(len(masked) - self._masker.longest, 0)]
-        return replace(outcome, output=masked)
+        before, gap, after = _cut(outcome.output) if outcome.truncated else (outcome.output, b"", b"")
+        before, after = self._masker.data(before), self._masker.data(after)
+        if gap:
+            before = before[: max(len(before) - self._masker.longest, 0)]
+            after = after[self._masker.longest :]
+        elif outcome.truncated:
+            before = before[: max(len(before) - self._masker.longest, 0)]
+        elif outcome.status is Status.UNKNOWN:  # it may have been in the middle of a word
+            before = self._masker.without_half(before)
+        return replace(outcome, output=before + gap + (self._masker.without_half(after) if gap else after))
 
     def _sealed(self, value: object, wanted: object) -> object:
         if not isinstance(wanted, str) or not sealed.holds(wanted) or not isinstance(value, str | bytes):
@@ -131,6 +140,12 @@ class Opener:
             return hashlib.sha256(content).hexdigest().encode()
         secret = self._values.get(text)
         return None if secret is None else secret.reveal()
+
+
+def _cut(output: bytes) -> tuple[bytes, bytes, bytes]:
+    """What was kept of the beginning, what says that something is left out, and the end (see `frames`)."""
+    gap = _LEFT_OUT.search(output[:-TAIL])
+    return (output, b"", b"") if gap is None else (output[: gap.start()], gap[0], output[-TAIL:])
 
 
 def _digest(resource: Resource) -> str:
