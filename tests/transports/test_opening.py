@@ -81,6 +81,18 @@ def test_what_is_as_it_should_be_is_known_by_its_token() -> None:
     assert found["sha256"] == one.desired["sha256"] and found["content"] == one.content
 
 
+def test_how_long_it_is_is_not_kept() -> None:
+    """The size of a file less what surrounds the secret is the size of the secret."""
+    one = resource(f"password={TOKEN}\n")
+    found = opener(one).seal(one, seen("password=hunter2secret\n"))
+    assert isinstance(found, Mapping) and "size" not in found
+    known = seen("password=hunter2secret\n", mode="644")
+    assert isinstance(known, dict)
+    del known["content"]  # it is as it should be, so that only its digest came
+    found = opener(one).seal(one, known)
+    assert isinstance(found, Mapping) and "size" not in found
+
+
 def test_what_is_not_shows_no_more_than_the_new_text_does() -> None:
     one = resource(f"user=app\npassword={TOKEN}\nport=1\n")
     made = opener(one)
