@@ -163,6 +163,8 @@ def test_names_that_cannot_be_are_refused(keyed: Run) -> None:
     assert (
         "`db.password` is there already, so `db` cannot be" in keyed("secrets", "set", "db", "-e", "dev", given="x").err
     )
+    away = keyed("secrets", "set", "a", "-e", "dev", "--host", "../../../away", given="x")
+    assert away.code == 1 and "cannot be the name of a host" in away.err
     assert "standard input has no value" in keyed("secrets", "set", "new", "-e", "dev").err
     assert "`token` is there already" in keyed("secrets", "set", "token.x", "-e", "dev", given="x").err
 

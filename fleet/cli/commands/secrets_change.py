@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from fleet.desired.sops import Entry, SecretFile
     from fleet.secrets.files import Sops
 
+_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")  # it becomes part of a file's name
 layer_option = click.option(
     "-e", "--env", "layer", metavar="ENV", required=True, shell_complete=completion.environments,
     help="The environment (or base) whose secrets these are.",
@@ -53,6 +55,8 @@ def set_(invocation: Invocation, name: str, layer: str, host: str) -> Answer:
 
     if not SECRET_NAME.match(name):
         raise UsageError(f"{name!r} cannot be the name of a secret: letters, digits, dots, dashes and underscores")
+    if host and not _HOST.match(host):
+        raise UsageError(f"{host!r} cannot be the name of a host")
     if sys.stdin.isatty():  # a person hears of a mistake before being asked for a value
         _load(invocation, layer)
     value = _value(name)
