@@ -84,12 +84,17 @@ class Sops:
 
     def edit(self) -> bool:
         """All of it in the user's editor, in memory. Whether anything was changed. Raises SecretError."""
-        room = _room(self.path)
+        room, before = _room(self.path), self.path.read_bytes()
         for alone in _ALONE if os.geteuid() == 0 else _ALONE[1:]:
-            code, found = self._edited((*alone, "--", "sh", "-c", _ROOM, "sh", str(room)))
+            code, found = self._edited((*alone, "--", "sh", "-c", _ROOM, "sh", str(room)), before)
             if code == _UNCHANGED:
                 return False
             if code == 0 and found:
+                if not self.path.exists() or self.path.read_bytes() != before:  # by Git, or sops itself
+                    mine = self.path.with_name(f".{self.path.name}.edited")
+                    _write(mine, found)
+                    message = f"{self.path} was changed meanwhile, and stays as it is now"
+                    raise SecretError(f"{message}; what you made of it is, encrypted, in {mine}")
                 _write(self.path, found)
                 return True
             if code not in (1, _NO_ROOM):
@@ -99,7 +104,7 @@ class Sops:
             raise SecretError(f"{room} cannot be made a private place in memory here, or the editor failed; {hint}")
         raise SecretError(f"sops or the editor ended with exit code {code}; the file is as it was")
 
-    def _edited(self, words: Sequence[str]) -> tuple[int, bytes]:
+    def _edited(self, words: Sequence[str], content: bytes) -> tuple[int, bytes]:
         """The exit code, and the ciphertext afterwards. The terminal is the editor's."""
         give, take = os.pipe(), os.pipe()
         names = (f"/dev/fd/{give[0]}", f"/dev/fd/{take[1]}", "secrets")
@@ -109,7 +114,7 @@ class Sops:
         variables = {**self.variables, **terminal, **({"SOPS_EDITOR": careful(editor)} if editor else {})}
         found = bytearray()
         reader = threading.Thread(target=_read_all, args=(take[0], found), daemon=True)
-        writer = threading.Thread(target=_write_all, args=(give[1], self.path.read_bytes()), daemon=True)
+        writer = threading.Thread(target=_write_all, args=(give[1], content), daemon=True)
         with subprocess.Popen(run, env=variables, pass_fds=(give[0], take[1])) as child:
             os.close(give[0])
             os.close(take[1])

@@ -317,6 +317,21 @@ def test_edit_shows_plain_text_in_memory_only(keyed: Run, repository: Repository
     assert broken.code == 1 and "the file is as it was" in broken.err and ciphertexts(repository) == before
 
 
+def test_what_changed_while_the_editor_was_open_is_not_written_over(
+    keyed: Run, repository: Repository, tmp_path: Path
+) -> None:
+    """A pull, say. Nothing of either is lost."""
+    file = repository.path / "environments/dev/secrets.sops.yaml"
+    changes = f'echo "# pulled" >>{file}; sed -i s/tok-123/tok-edited/ "$1"'
+    done = keyed("secrets", "edit", "-e", "dev", EDITOR=editor(tmp_path, changes))
+    if "cannot be made a private place" in done.err:
+        pytest.skip(done.err)
+    assert done.code == 1 and "was changed meanwhile" in done.err, done.err
+    assert file.read_text().endswith("# pulled\n")
+    mine = file.with_name(".secrets.sops.yaml.edited").read_text()
+    assert "ENC[" in mine and "tok-edited" not in mine and "# pulled" not in mine
+
+
 @pytest.mark.skipif(shutil.which("vim") is None, reason="no vim here")
 def test_a_vim_that_keeps_copies_of_everything_keeps_none_of_secrets(keyed: Run, tmp_path: Path) -> None:
     """Settings of the user's own come after `--cmd`. With a key of their own the editor has their HOME, too."""
