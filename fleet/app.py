@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fleet.controller.run import Parts, Run, run_all
+from fleet.controller.run import Parts, Run, closed, run_all
 from fleet.controller.sessions import Sessions
 from fleet.converge.facts import gather
 from fleet.converge.witness import Memory
@@ -134,7 +134,7 @@ class App:
             settled = await journal.settled(wanted)
             withheld = await journal.withheld()
             hosts = [_closed(host, withheld.get((host.environment, host.name), frozenset())) for host in hosts]
-            run = Run(number, apply, settled, self.memories)
+            run = Run(number, apply, settled, self.memories, withheld)
             await run_all(run, hosts, parts, watcher)
         times = tuple(parts.telemetry.slowest(10))
         return RunResult(tuple(run.results.values()), run.interrupted, times, trace_id, number)
@@ -201,9 +201,11 @@ class App:
 
 def _closed(spec: HostSpec, withheld: frozenset[str]) -> HostSpec:
     """What held a secret until now is not shown on its way to what holds none."""
-    if not any(one.id in withheld and not one.secrets and not one.sensitive for one in spec.resources):
+    if not any(closed(one, withheld) and not one.secrets and not one.sensitive for one in spec.resources):
         return spec
-    found = (replace(one, sensitive=True) if one.id in withheld and not one.secrets else one for one in spec.resources)
+    found = (
+        replace(one, sensitive=True) if not one.secrets and closed(one, withheld) else one for one in spec.resources
+    )
     return replace(spec, resources=tuple(found))
 
 

@@ -9,7 +9,9 @@ import base64
 import json
 import re
 import shlex
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -19,6 +21,7 @@ from fleet.model.secret import Secret
 
 SHORTEST = 4  # characters; what is shorter stands everywhere by chance
 PIECE = 2048  # bytes that are looked for as a whole; a longer value is looked for in parts of this size
+WRAPPED = 12  # bytes of a form that is looked for across the ends of lines as well
 LONGEST = 64 * 1024  # bytes of one value that are looked for at all
 SHOWN = "(secret {})"
 
@@ -30,13 +33,13 @@ class Masker:
         self._forms: set[bytes] = set()
         self._automaton = ahocorasick.Automaton()
         self._ready = False
-        self.longest = 0  # bytes of the longest form
+        self.longest = 0  # bytes of the longest form, with the ends of lines in it
 
     def add(self, secrets: Iterable[Secret]) -> None:
         for secret in secrets:
             for form in forms(secret.reveal()) - self._forms:
                 self._forms.add(form)
-                self.longest = max(self.longest, len(form))
+                self.longest = max(self.longest, len(form) + len(form) // 64 + 1)
                 self._automaton.add_word(form.decode("latin-1"), (len(form), secret.name))
                 self._ready = False
 
@@ -47,9 +50,31 @@ class Masker:
         if not self._ready:
             self._automaton.make_automaton()
             self._ready = True
-        text = data.decode("latin-1")  # a character for each byte
-        found = [(end + 1 - length, end + 1, name) for end, (length, name) in self._automaton.iter(text)]
+        found = [*self._found(data), *self._wrapped(data)]
         return _replaced(data, found) if found else data
+
+    def without_half(self, data: bytes) -> bytes:
+        """The same bytes without an end that a secret begins with."""
+        for at in range(max(len(data) - self.longest, 0), len(data) - SHORTEST + 1) if self._forms else ():
+            rest = data[at:].decode("latin-1")
+            if self._automaton.longest_prefix(rest) == len(rest):
+                return data[:at]
+        return data
+
+    def _found(self, data: bytes) -> list[tuple[int, int, str]]:
+        text = data.decode("latin-1")  # a character for each byte
+        return [(end + 1 - length, end + 1, name) for end, (length, name) in self._automaton.iter(text)]
+
+    def _wrapped(self, data: bytes) -> list[tuple[int, int, str]]:
+        """What goes on in the next line: base64(1) and openssl end a line after 76 or 64 characters."""
+        lines = data.split(b"\n")
+        if len(lines) == 1:
+            return []
+        # Where each line begins without the newlines; with them it is as many bytes further as there are before it.
+        begins = list(accumulate((len(line) for line in lines), initial=0))
+        hits = [hit for hit in self._found(b"".join(lines)) if hit[1] - hit[0] >= WRAPPED]
+        places = [(a, b, bisect_right(begins, a) - 1, bisect_right(begins, b - 1) - 1, name) for a, b, name in hits]
+        return [(a + first, b + last, name) for a, b, first, last, name in places if first != last]
 
     def text(self, text: str) -> str:
         if not self._forms:
@@ -135,6 +160,7 @@ def _forms(value: bytes) -> Iterator[bytes]:
             shlex.quote(text), quoted, text.encode("unicode_escape", "backslashreplace").decode())  # fmt: skip
     for one in said:
         yield one.encode(errors="surrogateescape")
+    yield text.encode(errors="surrogatepass")  # of a host's words that are no UTF-8
     plain = value.decode(errors="backslashreplace")
     yield from (plain.encode(), json.dumps(plain)[1:-1].encode())
 

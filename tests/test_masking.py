@@ -46,6 +46,31 @@ def test_what_is_in_the_middle_of_base64_goes(value: bytes, before: bytes, after
     assert len(said.replace("(secret s0)", "")) <= len(base64.b64encode(before + after)) + 8
 
 
+@given(
+    st.binary(min_size=30, max_size=90), st.binary(max_size=60), st.sampled_from([64, 76]), st.text("ab\n", max_size=9)
+)
+def test_what_goes_on_in_the_next_line_goes(value: bytes, before: bytes, width: int, around: str) -> None:
+    """As base64(1) and openssl write it."""
+    value = b"\0" + value  # so that no part of it is what stands before
+    whole = base64.b64encode(before + value).decode()
+    lines = [whole[at : at + width] for at in range(0, len(whole), width)]
+    said = masker(value).text("\n".join([around, *lines, around]))
+    kept = said.replace("(secret s0)", "").replace("\n", "")
+    assert len(kept) <= len((around * 2).replace("\n", "")) + len(base64.b64encode(before)) + 8
+    assert said.startswith(around + "\n") and said.endswith("\n" + around)
+
+
+def test_lines_that_are_no_secret_together_stay() -> None:
+    assert masker("longer-than-it-must-be").text("longer-than-it-must\n be\nabc\n") == "longer-than-it-must\n be\nabc\n"
+    assert masker("short-one").text("short\n-one") == "short\n-one"
+
+
+def test_words_that_are_no_utf_8_go_too() -> None:
+    value = b"\xff\xfeSECRET-1234"
+    said = masker(value).text(f"owner {value.decode(errors='surrogateescape')} is gone")
+    assert said == "owner (secret s0) is gone"
+
+
 @given(words, st.text(max_size=60))
 def test_other_text_stays(value: str, text: str) -> None:
     made = masker("q\u2603" + value)

@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fleet.controller.sessions import Sessions
 from fleet.converge.drive import Intent, run_pass
 from fleet.converge.witness import Memory
 from fleet.errors import Failure, FleetError, HistoryError, SecretError, TransportError
+from fleet.history.masked import masked_plan
 from fleet.masking import Masker
 from fleet.model.change import PassResult, Plan, Verdict
-from fleet.model.host import HostSpec
+from fleet.model.host import HostSpec, Resource
 from fleet.model.kind import Kind
 from fleet.model.port import Journal, Watcher
 from fleet.model.step import Write
@@ -46,6 +47,7 @@ class Run:
     """What is asked for and what came of it. results: by host (environment, name), in the order they finished.
 
     write: False only plans. memories: (environment, name) → what is remembered of the host; empty: look at everything.
+    withheld: (environment, name) → resources that held a secret when they were last seen.
     interrupted: the run was cancelled; hosts without a result were not begun, or only looked at.
     """
 
@@ -53,6 +55,7 @@ class Run:
     write: bool
     settled: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     memories: Mapping[tuple[str, str], Memory] = field(default_factory=dict)
+    withheld: Mapping[tuple[str, str], Collection[str]] = field(default_factory=dict)
     results: dict[tuple[str, str], PassResult] = field(default_factory=dict)
     interrupted: bool = False
 
@@ -92,12 +95,15 @@ async def _one(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher) -> None
         except Exception as error:
             # A mistake of ours that one host brings to light is that host's trouble only.
             result = _broken(spec, started, error)
-        result = replace(result, error=_masked(result.error, parts.masker))
+        # Now, while it is whole: what is made for a screen is cut, and half a secret is not known for one.
+        shown = None if result.plan is None else masked_plan(result.plan, parts.masker.value)
+        result = replace(result, plan=shown, error=_masked(result.error, parts.masker))
         span.set(verdict=str(result.verdict), round_trips=result.round_trips)
         await parts.journal.record(run.number, result, parts.telemetry.trace_id)
         if result.plan is not None and result.verdict not in (Verdict.UNREACHABLE, Verdict.UNKNOWN):
             right = _right(spec, result.plan, result)
-            await parts.journal.settle(spec.environment, spec.name, right, _withheld(spec, right))
+            withheld = _withheld(spec, right, run.withheld.get((spec.environment, spec.name), ()))
+            await parts.journal.settle(spec.environment, spec.name, right, withheld)
     run.results[spec.environment, spec.name] = result
     watcher.done(result)
 
@@ -145,14 +151,25 @@ def _right(spec: HostSpec, plan: Plan, result: PassResult) -> dict[str, str]:
     return {r.id: r.digest for r in spec.resources if r.id not in wrong}
 
 
-def _withheld(spec: HostSpec, right: Mapping[str, str]) -> list[str]:
+def closed(resource: Resource, withheld: Collection[str]) -> bool:
+    """Whether what stands in a resource's place may be of one of these: of itself, or of a block in what is now a file
+    as a whole."""
+    if resource.kind == "file" and any(one.startswith(f"block:{resource.name}#") for one in withheld):
+        return True
+    return resource.id in withheld
+
+
+def _withheld(spec: HostSpec, right: Mapping[str, str], before: Collection[str]) -> list[str]:
     """Resources of which an earlier content must not be shown: those with secrets, and those that had some and are not
-    yet what they should be now (`App` marks these sensitive)."""
-    return [
+    yet what they should be now (`App` marks these sensitive). What nobody manages any more may stand there still."""
+    found = [
         one.id
         for one in spec.resources
         if one.secrets or getattr(one.spec, "sensitive", False) or (one.sensitive and one.id not in right)
     ]
+    known = {one.id for one in spec.resources}
+    over = tuple(f"block:{one.name}#" for one in spec.resources if one.kind == "file" and one.id in right)
+    return found + [one for one in before if one not in known and not one.startswith(over)]
 
 
 def _writer(spec: HostSpec) -> Callable[[int], Write]:

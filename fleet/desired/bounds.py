@@ -46,6 +46,13 @@ def untouched(*values: Any) -> None:
         raise TemplateFailure("a secret cannot be looked into or changed here", expected=expected)
 
 
+def spelt(value: Any) -> None:
+    """Refuses a list or map with a secret in it where it would become text as Python writes it: no place would be left
+    for the secret."""
+    if not isinstance(value, str) and sealed.holds(value):
+        raise TemplateFailure("a secret in a list or map cannot be written out here", expected="one of them, or tojson")
+
+
 def made(values: Iterator[Any]) -> list[Any]:
     """What would come lazily, as far as there is room."""
     budget, found = SIZE, list[Any]()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from typing import Any
 
-from fleet.desired.bounds import FORMS, SIZE, TemplateFailure, made, untouched, weigh
+from fleet.desired.bounds import FORMS, SIZE, TemplateFailure, made, spelt, untouched, weigh
 from fleet.model import sealed
 
 _FILTERS = (
@@ -24,6 +24,7 @@ def filters(usual: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., 
     """By name. usual: Jinja's."""
     found = {name: usual[name] for name in _FILTERS}
     found |= {"replace": _replace, "indent": _indent, "tojson": _json}
+    found["string"] = _string(usual["string"])
     found |= {"base64": _form("base64"), "quote": _form("shell"), "urlencode": _form("url")}
     found |= {"_whole": _whole, "_concat": _concat, "_weighed": _weighed}
     return {name: guarded(call, name in _CARRY or name.startswith("_")) for name, call in found.items()}
@@ -55,9 +56,18 @@ def _concat(parts: list[Any]) -> str:
 
 def _text(value: Any) -> str:
     weigh(value)
+    spelt(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+def _string(usual: Callable[[Any], str]) -> Callable[[Any], str]:
+    def string(value: Any) -> str:
+        spelt(value)
+        return usual(value)
+
+    return string
 
 
 def _weighed(value: Any) -> Any:
@@ -72,7 +82,7 @@ def _replace(text: str, old: str, new: str) -> str:
 
 
 def _indent(text: str, width: int = 4, first: bool = False) -> str:
-    lines = str(text).split("\n")
+    lines = sealed.lines(str(text)) if sealed.holds(text) else str(text).split("\n")
     if len(text) + len(lines) * max(width, 0) > SIZE:
         raise TemplateFailure("a value in this template grows too big", expected=f"at most {SIZE:,} characters")
     pad = " " * width
@@ -82,7 +92,11 @@ def _indent(text: str, width: int = 4, first: bool = False) -> str:
 
 def _json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return sealed.wrapped("json", text) if sealed.holds(text) else text
+    if not sealed.holds(text):
+        return text
+    # What stands inside a token is not there yet: it is escaped when it is.
+    parts = (part if isinstance(part, str) else json.loads(f'"{part}"') for part in sealed.parts(text))
+    return sealed.wrapped("json", "".join(parts))
 
 
 def _form(operation: str) -> Callable[[Any], str]:

@@ -17,7 +17,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing, pass_context
 from jinja2.visitor import NodeTransformer
 
-from fleet.desired.bounds import BITS, SIZE, STEPS, TemplateFailure, made, untouched, weigh
+from fleet.desired.bounds import BITS, SIZE, STEPS, TemplateFailure, made, spelt, untouched, weigh
 from fleet.desired.check import near
 from fleet.desired.filters import filters, guarded, tests
 from fleet.model import sealed
@@ -231,6 +231,7 @@ def _printed(context: ScopedContext, value: Any) -> Any:
     if isinstance(value, Fields | Function | LoopContext):
         raise TypeError("this is not a value; name one of its fields")
     context.size = weigh(value, context.size)
+    spelt(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     return value

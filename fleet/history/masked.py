@@ -29,4 +29,10 @@ def masked_result(result: PassResult, mask: Mask) -> PassResult:
 
 def _change(change: Change, mask: Mask) -> Change:
     """What was seen. What should be comes from the repository, where secrets are only named."""
-    return change if change.before is None else replace(change, before=mask(dict(change.before)))
+    before = change.before
+    if before is None:
+        return change
+    said = mask(dict(before))
+    if "content" in said and before.get("size") == len(before["content"]):
+        said["size"] = len(said["content"])  # it is still the whole of it
+    return replace(change, before=said)

@@ -9,6 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Ensure = Literal["present", "absent"]
+# What must not be shown is nobody's business on the host either: unless a mode is said, no wider than this.
+CLOSED = "640"
 
 _MODE = re.compile(r"[0-7]{1,4}\Z")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,255}\$?\Z")

@@ -9,7 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from fleet.kinds import _paths
 from fleet.kinds._paths_answer import Seen
-from fleet.kinds._spec import EnsureField, Spec, check_path, check_text, parents
+from fleet.kinds._spec import CLOSED, EnsureField, Spec, check_path, check_text, parents
+from fleet.model import sealed
 from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
 from fleet.model.kind import Kind, Probe, Stage
@@ -31,7 +32,7 @@ class BlockSpec(Spec):
     content: str | None = Field(None, description="The lines themselves.")
     template: str | None = Field(None, description="A file below files/, rendered with Jinja2.")
     comment: str = Field("#", description="What begins a comment in this file.")
-    create: bool = Field(False, description="Make the file, 0644, when there is none.")
+    create: bool = Field(False, description="Make the file, 0644 (0640 with a secret), when there is none.")
     ensure: EnsureField = "present"
 
     @field_validator("comment")
@@ -103,13 +104,14 @@ def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
     return {change.resource.id: (_edit(change),) for change in changes}
 
 
+# create: "" or "1", or the mode that a new file gets.
 # Edits the file as it is now, so that two blocks of one file do not stand in each other's way; only its own block must
 # still be as it was seen. fl_put then replaces the whole file atomically.
 _EDIT = """\
 p=$1 begin=$2 end=$3 seen=$4 new=$5 create=$6 nl='
 '
 if ! [ -e "$p" ] && [ -z "$create" ]; then echo "$p is absent: say create: true, or let a package bring it"; exit 1; fi
-out= old= in= found= sum=
+out= old= in= found= sum= mode=
 fl_at "$p" || exit
 if [ -f "../$n" ]; then
   fl_pin || exit
@@ -120,11 +122,11 @@ if [ -f "../$n" ]; then
     elif [ -n "$in" ]; then old=$old$l$nl
     else out=$out$l$nl; fi
   done <"$s"
-fi
+else mode=${create#1}; fi
 [ -n "$found" ] || { out=$out$new; old=-; }
 if [ -n "$in" ] || [ "$old" != "$seen" ]; then echo "the block in $p is no longer as it was seen"; exit 75; fi
 want=$(printf %s "$out" | { sha256sum 2>/dev/null || shasum -a 256 || openssl dgst -sha256 -r; })
-fl_put "$p" "$sum" "" "" "" "${want%% *}" text "$out"
+fl_put "$p" "$sum" "" "" "$mode" "${want%% *}" text "$out"
 exit $?
 """
 
@@ -134,7 +136,8 @@ def _edit(change: Change) -> Script:
     # "-" cannot be the text of a block: those end in a newline.
     seen = change.before["block"] if change.before is not None else "-"
     new = f"{begin}\n{change.after['block']}{end}\n" if change.after is not None else ""
-    return Script(_EDIT, (path, begin, end, seen, new, "1" if change.resource.spec.create else ""))
+    create = "" if not change.resource.spec.create else CLOSED if sealed.holds(new) else "1"
+    return Script(_EDIT, (path, begin, end, seen, new, create))
 
 
 KIND = Kind(

@@ -11,16 +11,13 @@ from pydantic import Field, field_validator, model_validator
 
 from fleet.kinds import _path_steps, _paths
 from fleet.kinds._paths_answer import Seen
-from fleet.kinds._spec import Account, EnsureField, Mode, Spec, check_path, owners, parents
+from fleet.kinds._spec import CLOSED, Account, EnsureField, Mode, Spec, check_path, owners, parents
 from fleet.model import sealed
 from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
 from fleet.model.kind import Kind, Probe, Stage
 from fleet.model.step import Put, Step
 from fleet.model.value import State
-
-# What must not be shown is nobody's business on the host either: unless the mode is said, no wider than this.
-CLOSED = "640"
 
 
 class FileSpec(Spec):

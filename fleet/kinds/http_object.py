@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, Strict, model_validator
 
 from fleet.kinds import _http_read, _http_write
 from fleet.kinds._http_spec import PLACE, CallSpec, Compare, ReadSpec
@@ -16,6 +16,8 @@ from fleet.model.host import Resource
 from fleet.model.kind import Kind, Probe, Stage
 from fleet.model.step import Step
 from fleet.model.value import State
+
+Calls = Annotated[tuple[CallSpec, ...], Strict(False)]
 
 
 class HttpObjectSpec(Spec):
@@ -37,8 +39,8 @@ class HttpObjectSpec(Spec):
     read: ReadSpec = Field(description="How it is read.")
     body: Mapping[str, Any] = Field(default_factory=dict, description="Its fields as they should be.")
     create: CallSpec | None = Field(None, description="How it is made.")
-    update: CallSpec | tuple[CallSpec, ...] | Literal["recreate"] | None = Field(
-        None, strict=False, description="How it is changed: one request or several; recreate: removed and made anew."
+    update: CallSpec | Calls | Literal["recreate"] | None = Field(
+        None, description="How it is changed: one request or several; recreate: removed and made anew."
     )
     delete: CallSpec | None = Field(None, description="How it is removed.")
     ignore: tuple[str, ...] = Field((), strict=False, description="Fields that are sent, and not compared.")

@@ -161,6 +161,19 @@ def wrapped(operation: str, text: str) -> str:
     return "".join(part if isinstance(part, str) else str(Token(operation, str(part))) for part in parts(text))
 
 
+def lines(text: str) -> list[str]:
+    """Lines of a text; a newline inside a token is no end of line."""
+    found = [""]
+    for part in parts(text):
+        if isinstance(part, Token):
+            found[-1] += str(part)
+        else:
+            first, *rest = part.split("\n")
+            found[-1] += first
+            found.extend(rest)
+    return found
+
+
 def shown(text: str) -> str:
     """For people: what stands where."""
     if OPEN not in text:

@@ -3,6 +3,7 @@ replaced whole or not at all, and no plain text ever lies on a disk."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
@@ -10,13 +11,17 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet.errors import SecretError
+from fleet.secrets.keys import CONFIG
 from fleet.secrets.program import reason, sops
 
+PATIENCE = 10.0  # seconds that one change waits for another
 _UNCHANGED = 200  # sops edit: the text is as it was
 _NO_ROOM = 111
 # A file system in memory that only the editor sees, and that ends with it, however it ends.
@@ -28,45 +33,68 @@ TMPDIR=$d "$@" "$d/$name" || exit
 cat <"$d/$name" >"$out"
 """
 _ALONE = (("unshare", "--mount"), ("unshare", "--user", "--map-root-user", "--mount"))
+_NO_COPIES = "set nobackup nowritebackup noundofile noswapfile"
 _VIM = ("vim", "nvim", "vi", "view", "vim.basic", "vim.tiny", "vim.nox", "vim.gtk3")
 
 
 @dataclass(frozen=True, slots=True)
 class Sops:
-    """One way to run sops. variables: its environment, with the identity that it needs."""
+    """One way to run sops. variables: its environment, with the identity that it needs.
+
+    accept: looks at a file that is to be written, and raises SecretError. Rules of .sops.yaml (`encrypted_regex`, say)
+    may have sops leave a value in plain text.
+    """
 
     path: Path
     format: str
     variables: Mapping[str, str] = field(repr=False)
+    accept: Callable[[bytes], None] = lambda content: None
 
     def create(self, content: bytes) -> None:
         """A new file, for whom .sops.yaml says. content: the plain document. Raises SecretError."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         words = ("encrypt", "--filename-override", str(self.path), *self._types())
-        _write(self.path, self._run(words, content))
+        encrypted = self._run(words, content)
+        self.accept(encrypted)
+        _write(self.path, encrypted)
 
-    def set(self, keys: Sequence[str], value: str) -> None:
-        """One value of a file that is there; every other stays as it is, byte for byte. Raises SecretError."""
+    def set(self, keys: Sequence[str], value: str, fresh: bool = False) -> None:
+        """One value of a file that is there; every other stays as it is, byte for byte. fresh: nobody knows yet whether
+        sops encrypts what has this name; something else goes first to see. Raises SecretError."""
         index = "".join(f"[{json.dumps(key)}]" for key in keys)
         with _Copy(self.path) as copy:
             words = ("set", "--value-stdin", *self._types(), str(copy), index)
-            self._run(words, json.dumps(value).encode())
+            for one in ("-", value) if fresh else (value,):
+                self._run(words, json.dumps(one).encode())
+                self.accept(copy.read_bytes())
 
     def rotate(self) -> None:
         """Encrypt everything anew with a fresh key, for whom .sops.yaml says now. Raises SecretError."""
-        if any((folder / ".sops.yaml").is_file() for folder in self.path.absolute().parents):
-            self._run(("updatekeys", "--yes", "--input-type", self.format, str(self.path)), b"")
-        with _Copy(self.path) as copy:
+        path = self.path.absolute()
+        rules = next((one for one in (folder / CONFIG for folder in path.parents) if one.is_file()), None)
+        with tempfile.TemporaryDirectory(prefix="fleet-") as room, _told(path):
+            copy = Path(room, path.relative_to(rules.parent) if rules is not None else path.name)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+            if rules is not None:  # sops writes over the file itself, and looks the rules up by where it is
+                Path(room, CONFIG).write_bytes(rules.read_bytes())
+                self._run(("updatekeys", "--yes", "--input-type", self.format, str(copy)), b"", copy.parent)
             self._run(("rotate", "--in-place", *self._types(), str(copy)), b"")
+            _write(path, copy.read_bytes())
 
     def edit(self) -> bool:
         """All of it in the user's editor, in memory. Whether anything was changed. Raises SecretError."""
-        room = _room(self.path)
+        room, before = _room(self.path), self.path.read_bytes()
         for alone in _ALONE if os.geteuid() == 0 else _ALONE[1:]:
-            code, found = self._edited((*alone, "--", "sh", "-c", _ROOM, "sh", str(room)))
+            code, found = self._edited((*alone, "--", "sh", "-c", _ROOM, "sh", str(room)), before)
             if code == _UNCHANGED:
                 return False
             if code == 0 and found:
+                if not self.path.exists() or self.path.read_bytes() != before:  # by Git, or sops itself
+                    mine = self.path.with_name(f".{self.path.name}.edited")
+                    _write(mine, found)
+                    message = f"{self.path} was changed meanwhile, and stays as it is now"
+                    raise SecretError(f"{message}; what you made of it is, encrypted, in {mine}")
                 _write(self.path, found)
                 return True
             if code not in (1, _NO_ROOM):
@@ -76,7 +104,7 @@ class Sops:
             raise SecretError(f"{room} cannot be made a private place in memory here, or the editor failed; {hint}")
         raise SecretError(f"sops or the editor ended with exit code {code}; the file is as it was")
 
-    def _edited(self, words: Sequence[str]) -> tuple[int, bytes]:
+    def _edited(self, words: Sequence[str], content: bytes) -> tuple[int, bytes]:
         """The exit code, and the ciphertext afterwards. The terminal is the editor's."""
         give, take = os.pipe(), os.pipe()
         names = (f"/dev/fd/{give[0]}", f"/dev/fd/{take[1]}", "secrets")
@@ -86,7 +114,7 @@ class Sops:
         variables = {**self.variables, **terminal, **({"SOPS_EDITOR": careful(editor)} if editor else {})}
         found = bytearray()
         reader = threading.Thread(target=_read_all, args=(take[0], found), daemon=True)
-        writer = threading.Thread(target=_write_all, args=(give[1], self.path.read_bytes()), daemon=True)
+        writer = threading.Thread(target=_write_all, args=(give[1], content), daemon=True)
         with subprocess.Popen(run, env=variables, pass_fds=(give[0], take[1])) as child:
             os.close(give[0])
             os.close(take[1])
@@ -96,12 +124,11 @@ class Sops:
         reader.join()
         return code, bytes(found)
 
-    def _run(self, words: Sequence[str], given: bytes) -> bytes:
+    def _run(self, words: Sequence[str], given: bytes, place: Path | None = None) -> bytes:
         # .sops.yaml is looked for from where the file is.
         run = (sops(), *words)
-        done = subprocess.run(
-            run, input=given, env=self.variables, cwd=self.path.parent, capture_output=True, check=False
-        )
+        place = place or self.path.parent
+        done = subprocess.run(run, input=given, env=self.variables, cwd=place, capture_output=True, check=False)
         if done.returncode:
             raise SecretError(f"{self.path.name}: {reason(done.stderr)}")
         return done.stdout
@@ -115,7 +142,8 @@ def careful(editor: str) -> str:
     words = shlex.split(editor)
     program = Path(shutil.which(words[0]) or words[0]).resolve().name if words else ""
     if program in _VIM and program != "busybox":
-        words += ["-n", "-i", "NONE", "--cmd", "set nobackup nowritebackup noundofile"]
+        # Once more after the user's own settings, which may say `set undofile`, and before their own words' `-c`.
+        words[1:1] = ["-n", "-i", "NONE", "--cmd", _NO_COPIES, "-c", _NO_COPIES]
     return shlex.join(words)
 
 
@@ -135,31 +163,71 @@ class _Copy:
         self._path = path
 
     def __enter__(self) -> Path:
-        handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(self._path.read_bytes())
-        self._copy = Path(name)
+        with _told(self._path):
+            handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
+            self._copy = Path(name)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(self._path.read_bytes())
+            except OSError:
+                self._copy.unlink(missing_ok=True)
+                raise
         return self._copy
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            _write(self._path, self._copy.read_bytes())
-        self._copy.unlink(missing_ok=True)
+        try:
+            if kind is None:
+                _write(self._path, self._copy.read_bytes())
+        finally:
+            self._copy.unlink(missing_ok=True)
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all, with the mode that was there."""
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    """Whole or not at all, with the mode that was there. Raises SecretError."""
+    with _told(path):
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(mode)
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What the disk refuses, in one line."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(mode)
-        Path(name).replace(path)
+        yield
+    except OSError as error:
+        raise SecretError(f"{path} cannot be written: {error.strerror}; it is as it was") from error
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Of several that change files here, one after the other: who writes last undoes what others wrote since it read.
+    Raises SecretError when another takes too long."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    message = "another `fleet secrets` changes files here: an editor that is open, perhaps"
+                    raise SecretError(f"{message}; try again when it is done") from None
+                time.sleep(0.05)
+            except OSError:
+                break  # a file system that has no locks
+        yield
     finally:
-        Path(name).unlink(missing_ok=True)
+        os.close(handle)
 
 
 def _read_all(descriptor: int, found: bytearray) -> None:

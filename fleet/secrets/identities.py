@@ -15,6 +15,21 @@ _PERSONAL = ("HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "GNUPGHOME", "GPG_TTY
              "SOPS_AGE_KEY_CMD", "SOPS_AGE_SSH_PRIVATE_KEY_FILE", "SOPS_AGE_SSH_PRIVATE_KEY_CMD")  # fmt: skip
 
 
+# Where clients of key services keep their logins, below HOME unless they are told.
+_LOGINS = {
+    "AWS_CONFIG_FILE": ".aws/config",
+    "AWS_SHARED_CREDENTIALS_FILE": ".aws/credentials",
+    "AZURE_CONFIG_DIR": ".azure",
+    "GOOGLE_APPLICATION_CREDENTIALS": ".config/gcloud/application_default_credentials.json",
+}
+
+
+def _logins(variables: Mapping[str, str]) -> dict[str, str]:
+    """Variables that say where those are that are there."""
+    home = Path(variables.get("HOME", "/nonexistent"))
+    return {name: str(home / path) for name, path in _LOGINS.items() if (home / path).exists()}
+
+
 @dataclass(frozen=True, slots=True)
 class Identities:
     """directory: ENVIRONMENT.txt in it is that environment's age identity. credentials: systemd's directory of the
@@ -41,6 +56,8 @@ class Identities:
             keyring = str(Path(found.get("HOME", "/")) / ".gnupg")
             found = {name: value for name, value in found.items() if not name.startswith("SOPS_AGE")}
             found |= {"SOPS_AGE_KEY_FILE": str(own), "GNUPGHOME": found.get("GNUPGHOME", keyring)}
-            if not remote:  # sops looks for more identities of its own there; a key service's client, for its login
-                found |= {"HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent"}
+            if remote:  # whoever wrote the file says so: no reason to let in more identities than it is for others
+                found = {**_logins(found), **found}
+            # sops looks for more age identities and ssh keys of its own there.
+            found |= {"HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent"}
         return found

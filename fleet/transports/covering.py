@@ -18,7 +18,7 @@ Hide = Callable[[str], str]
 
 def covered(old: str, new: str, opened: Open, hide: Hide) -> str:
     """`old` with tokens for what is not shown; opening them gives back every byte. new: sealed, as it should be."""
-    lines = _lines(new)
+    lines = sealed.lines(new)
     secret = [line for line in lines if sealed.holds(line)]
     same = {line: line for line in lines if not sealed.holds(line)}
     same |= {opened(line).decode(errors="surrogateescape"): line for line in secret}
@@ -50,19 +50,6 @@ def _covered(old: Iterable[str], same: dict[str, str], patterns: list[list[str]]
         yield said
     if hidden:
         yield hide("\n".join(hidden))
-
-
-def _lines(text: str) -> list[str]:
-    """Lines of sealed text: a newline inside a token is no end of line."""
-    lines = [""]
-    for part in sealed.parts(text):
-        if isinstance(part, Token):
-            lines[-1] += str(part)
-        else:
-            first, *rest = part.split("\n")
-            lines[-1] += first
-            lines.extend(rest)
-    return lines
 
 
 def _around(line: str) -> list[str]:

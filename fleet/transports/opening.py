@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -21,9 +22,24 @@ from fleet.model.host import Resource
 from fleet.model.port import Session
 from fleet.model.sealed import Token
 from fleet.model.secret import Secret
-from fleet.model.step import Batch, Check, Command, Guard, Outcome, Put, Report, Request, Script, Step, Task
+from fleet.model.step import (
+    Batch,
+    Check,
+    Command,
+    Guard,
+    Outcome,
+    Put,
+    Report,
+    Request,
+    Script,
+    Status,
+    Step,
+    Task,
+)  # fmt: skip
 from fleet.transports.covering import covered
+from fleet.transports.frames import TAIL
 
+_LEFT_OUT = re.compile(rb"\n\[\d+ bytes left out\]\n\Z")
 # Equal values give equal tokens, so that hosts with the same plan are told once; nobody else can test a guess.
 _KEY = secrets.token_bytes(32)
 
@@ -53,19 +69,27 @@ class Opener:
         if resource.content is not None and "content" in observed:
             wanted["content"] = resource.content.decode(errors="surrogateescape")
         found = dict(observed)
-        if "content" in wanted and len(found["content"]) != found.pop("size", len(found["content"])):
+        # Less what surrounds a secret it would be the secret's own size.
+        size = found.pop("size", None) if resource.content is not None else None
+        if "content" in wanted and size is not None and len(found["content"]) != size:
             del found["content"]  # only its beginning: what is like a whole line may be part of one
         return {name: self._sealed(value, wanted.get(name)) for name, value in found.items()}
 
     def outcome(self, outcome: Outcome) -> Outcome:
-        """What a program printed, without the secrets of this process. Where it was cut, half a secret may stand: the
-        end goes as well."""
+        """What a program printed, without the secrets of this process. Where it was cut, half a secret may stand: that
+        goes as well, on both sides."""
         if not outcome.output:
             return outcome
-        masked = self._masker.data(outcome.output)
-        if outcome.truncated:
-            masked = masked[: max(len(masked) - self._masker.longest, 0)]
-        return replace(outcome, output=masked)
+        before, gap, after = _cut(outcome.output) if outcome.truncated else (outcome.output, b"", b"")
+        before, after = self._masker.data(before), self._masker.data(after)
+        if gap:
+            before = before[: max(len(before) - self._masker.longest, 0)]
+            after = after[self._masker.longest :]
+        elif outcome.truncated:
+            before = before[: max(len(before) - self._masker.longest, 0)]
+        elif outcome.status is Status.UNKNOWN:  # it may have been in the middle of a word
+            before = self._masker.without_half(before)
+        return replace(outcome, output=before + gap + (self._masker.without_half(after) if gap else after))
 
     def _sealed(self, value: object, wanted: object) -> object:
         if not sealed.holds(wanted):
@@ -155,6 +179,12 @@ def opener_of(values: Mapping[str, Secret]) -> Callable[[str], str]:
         return None if found is None else found.reveal()
 
     return lambda text: sealed.opened(text, value).decode(errors="surrogateescape") if sealed.OPEN in text else text
+
+
+def _cut(output: bytes) -> tuple[bytes, bytes, bytes]:
+    """What was kept of the beginning, what says that something is left out, and the end (see `frames`)."""
+    gap = _LEFT_OUT.search(output[:-TAIL])
+    return (output, b"", b"") if gap is None else (output[: gap.start()], gap[0], output[-TAIL:])
 
 
 def _digest(resource: Resource) -> str:

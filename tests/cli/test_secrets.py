@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +15,8 @@ from typing import Any
 import pexpect
 import pytest
 
+from fleet.secrets.keys import identity
+from fleet.secrets.program import sops
 from tests.cli.conftest import Done, Repository, git
 from tests.secrets.keys import encrypted
 
@@ -106,6 +110,28 @@ def test_set_changes_one_value_and_no_other_ciphertext(keyed: Run, repository: R
     ]
 
 
+def test_many_at_once_lose_nothing(run: Run, repository: Repository, environment: dict[str, str]) -> None:
+    """Also when there is no file yet."""
+    assert run("secrets", "keygen", "-e", "dev").code == 0
+    call = [sys.executable, "-m", "fleet.cli.main", "secrets", "set", "-e", "dev"]
+    more: dict[str, Any] = {"cwd": repository.path, "env": environment, "stdout": subprocess.PIPE}
+    children = [subprocess.Popen([*call, f"s{n}"], stdin=subprocess.PIPE, **more) for n in range(6)]
+    for child in children:
+        child.communicate(b"x-value", timeout=60)
+    assert [child.returncode for child in children] == [0] * 6
+    assert set(ciphertexts(repository)) >= {f"s{n}" for n in range(6)}
+
+
+def test_what_another_holds_for_long_is_told(keyed: Run, repository: Repository) -> None:
+    handle = os.open(repository.path / "environments", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        done = keyed("secrets", "set", "token", "-e", "dev", given="x")
+    finally:
+        os.close(handle)
+    assert done.code == 1 and "another `fleet secrets` changes files here" in done.err
+
+
 def test_set_puts_a_host_s_own_beside_its_overlay_and_a_layer_s_where_the_name_is(
     keyed: Run, repository: Repository
 ) -> None:
@@ -137,8 +163,30 @@ def test_names_that_cannot_be_are_refused(keyed: Run) -> None:
     assert (
         "`db.password` is there already, so `db` cannot be" in keyed("secrets", "set", "db", "-e", "dev", given="x").err
     )
+    away = keyed("secrets", "set", "a", "-e", "dev", "--host", "../../../away", given="x")
+    assert away.code == 1 and "cannot be the name of a host" in away.err
     assert "standard input has no value" in keyed("secrets", "set", "new", "-e", "dev").err
     assert "`token` is there already" in keyed("secrets", "set", "token.x", "-e", "dev", given="x").err
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("about", [("encrypted_regex: ^data$", "db.password"), ("", "db.password_unencrypted")])
+def test_what_sops_would_leave_in_plain_text_is_not_written(
+    run: Run, repository: Repository, tmp_path: Path, about: tuple[str, str], there: bool
+) -> None:
+    """Many repositories have such a rule already. Said is only the name."""
+    rule, name = about
+    assert run("secrets", "keygen", "-e", "dev").code == 0
+    rules = repository.path / ".sops.yaml"
+    rules.write_text(rules.read_text().replace("  age:", f"  {rule}\n  age:") if rule else rules.read_text())
+    file = repository.path / "environments/dev/secrets.sops.yaml"
+    if there:
+        assert run("secrets", "set", "data.a", "-e", "dev", given="fine").code == 0
+    before = file.read_bytes() if there else None
+    done = run("secrets", "set", name, "-e", "dev", given=VALUE)
+    assert done.code == 1 and f"leaves `{name}` in plain text" in done.err and VALUE not in done.err
+    assert (file.read_bytes() if file.exists() else None) == before
+    assert everywhere(tmp_path, VALUE) == []
 
 
 def test_a_value_is_asked_for_without_showing_it(
@@ -200,6 +248,42 @@ def test_rotate_gives_new_readers_and_keeps_the_values(keyed: Run, repository: R
     assert len(found["readers"]) == 2
 
 
+def test_a_rotation_that_fails_leaves_the_file_and_nothing_beside_it(
+    keyed: Run, repository: Repository, tmp_path: Path
+) -> None:
+    """sops writes new readers over the file itself: what ends it there would leave half of one."""
+    new = identity(tmp_path / "new.txt")[0]
+    rules = repository.path / ".sops.yaml"
+    rules.write_text(rules.read_text().replace("age: ", f"age: {new},"))
+    (tmp_path / "bin").mkdir()
+    fake = tmp_path / "bin/sops"
+    fake.write_text(f'#!/bin/sh\n[ "$1" != rotate ] || {{ echo trouble >&2; exit 1; }}\nexec {sops()} "$@"\n')
+    fake.chmod(0o755)
+    file = repository.path / "environments/dev/secrets.sops.yaml"
+    before, beside = file.read_bytes(), sorted(file.parent.iterdir())
+    done = keyed("secrets", "rotate", "-e", "dev", PATH=f"{fake.parent}:{os.environ['PATH']}")
+    assert done.code == 1 and "trouble" in done.err
+    assert file.read_bytes() == before and sorted(file.parent.iterdir()) == beside
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert keyed("secrets", "rotate", "-e", "dev").code == 0 and new.encode() in file.read_bytes()
+
+
+@pytest.mark.parametrize("words", [["set", "token"], ["rotate"]])
+def test_a_disk_that_is_full_is_told_in_one_line(
+    keyed: Run, repository: Repository, words: list[str], environment: dict[str, str]
+) -> None:
+    """A limit on the size of files stands in for it."""
+    file = repository.path / "environments/dev/secrets.sops.yaml"
+    before, beside = file.read_bytes(), sorted(file.parent.iterdir())
+    limited = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))\nfrom fleet.cli.main import main\nmain()"
+    call = [sys.executable, "-c", limited, "secrets", *words, "-e", "dev"]
+    done = subprocess.run(call, cwd=repository.path, env=environment, input="x-value", capture_output=True, text=True,
+                          check=False, timeout=60)  # fmt: skip
+    assert done.returncode == 1 and "cannot be written: File too large; it is as it was" in done.stderr
+    assert file.read_bytes() == before and sorted(file.parent.iterdir()) == beside
+
+
 def editor(tmp_path: Path, script: str) -> str:
     path = tmp_path / "editor"
     path.write_text(f"#!/bin/sh\n{script}\n")
@@ -231,6 +315,41 @@ def test_edit_shows_plain_text_in_memory_only(keyed: Run, repository: Repository
     assert ciphertexts(repository) == before
     broken = keyed("secrets", "edit", "-e", "dev", EDITOR="false")
     assert broken.code == 1 and "the file is as it was" in broken.err and ciphertexts(repository) == before
+
+
+def test_what_changed_while_the_editor_was_open_is_not_written_over(
+    keyed: Run, repository: Repository, tmp_path: Path
+) -> None:
+    """A pull, say. Nothing of either is lost."""
+    file = repository.path / "environments/dev/secrets.sops.yaml"
+    changes = f'echo "# pulled" >>{file}; sed -i s/tok-123/tok-edited/ "$1"'
+    done = keyed("secrets", "edit", "-e", "dev", EDITOR=editor(tmp_path, changes))
+    if "cannot be made a private place" in done.err:
+        pytest.skip(done.err)
+    assert done.code == 1 and "was changed meanwhile" in done.err, done.err
+    assert file.read_text().endswith("# pulled\n")
+    mine = file.with_name(".secrets.sops.yaml.edited").read_text()
+    assert "ENC[" in mine and "tok-edited" not in mine and "# pulled" not in mine
+
+
+@pytest.mark.skipif(shutil.which("vim") is None, reason="no vim here")
+def test_a_vim_that_keeps_copies_of_everything_keeps_none_of_secrets(keyed: Run, tmp_path: Path) -> None:
+    """Settings of the user's own come after `--cmd`. With a key of their own the editor has their HOME, too."""
+    key = (tmp_path / "age/dev.txt").rename(tmp_path / "mine.txt")
+    kept = [tmp_path / "home" / name for name in ("undo", "backup", "swap")]
+    for path in kept:
+        path.mkdir()
+    undo, backup, swap = kept
+    wanted = (
+        f"undofile undodir={undo}//\nset backup backupdir={backup}//\nset swapfile updatecount=1 directory={swap}//"
+    )
+    (tmp_path / "home/.vimrc").write_text(f"set {wanted}\n")
+    words = 'vim -T dumb -c "%s/tok-123/tok-edited/" -c wq'
+    done = keyed("secrets", "edit", "-e", "dev", EDITOR=words, SOPS_AGE_KEY_FILE=str(key))
+    if "cannot be made a private place" in done.err:
+        pytest.skip(done.err)
+    assert done.code == 0 and "wrote environments/dev/secrets.sops.yaml" in done.out, done.err
+    assert everywhere(tmp_path, VALUE, "tok-123", "tok-edited") == []
 
 
 @pytest.mark.parametrize("sort", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])

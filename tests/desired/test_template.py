@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.desired.bounds import TemplateFailure
-from fleet.desired.jinja import Fields
+from fleet.desired.jinja import Fields, Function
 from fleet.desired.template import Engine
+from fleet.model import sealed
 
 KNOWN: dict[str, Any] = {
     "workers": 3,
@@ -150,3 +152,36 @@ def test_whatever_people_write_is_a_plain_value_or_a_told_mistake(text: str) -> 
         assert failure.message and failure.line >= 1
     else:
         assert found is None or isinstance(found, str | int | float | bool | list | dict)
+
+
+class Holding(Names):
+    """One secret, there or to come."""
+
+    def __init__(self, value: str) -> None:
+        self.secret = Function(lambda name: value)
+
+    def value(self, name: str) -> Any:
+        return self.secret if name == "secret" else super().value(name)
+
+
+awkward = st.text(st.sampled_from("ab \"'\\\n\u00e4%{}"), max_size=6)
+chains = st.lists(st.sampled_from(["base64", "tojson", "urlencode", "quote", "indent(2)", "string"]), max_size=4)
+
+
+@given(awkward, awkward.filter(lambda text: text.strip("\n") == text != ""), awkward, chains)
+def test_filters_make_of_a_secret_to_come_what_they_make_of_its_value(
+    before: str, value: str, after: str, chain: list[str]
+) -> None:
+    """Whatever stands around it, and in whatever order."""
+    around = (f"{json.dumps(before, ensure_ascii=False)}", f"{json.dumps(after, ensure_ascii=False)}")
+    text = f"{{{{ {' | '.join([f'({around[0]} ~ secret(0) ~ {around[1]})', *chain])} }}}}"
+    token = sealed.reference("a", "0")
+    later = sealed.opened(Engine().file(text, Holding(token)), lambda one: value.encode())
+    assert later.decode() == Engine().file(text, Holding(value))
+
+
+@pytest.mark.parametrize("text", ["{{ [secret(0)] }}", "{{ [secret(0)] | string }}", "{{ 'a' ~ {'k': secret(0)} }}"])
+def test_a_list_with_a_secret_is_not_written_out_as_python_does(text: str) -> None:
+    """What would reach the host is the secret's name, in marks nobody fills."""
+    with pytest.raises(TemplateFailure, match="a secret in a list or map"):
+        Engine().file(text, Holding(sealed.reference("a", "0")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 
 import pytest
 
@@ -65,6 +66,24 @@ def test_put_there_in_sync_changed_by_hand_and_healed(secret: Field) -> None:
     assert secret.on("h-1", "cat /etc/app.conf; stat -c '%a %U' /etc/app.conf") == expected
 
 
+def test_a_file_made_for_a_block_with_a_secret_is_not_everybody_s(secret: Field) -> None:
+    role = "resources:\n  block:\n    /etc/new#a: {content: !secret password, create: true}\n"
+    secret.write({"base/roles/all.yaml": role + "    /etc/hosts#a: {content: !secret password, create: true}\n"})
+    before = secret.on("h-1", "stat -c %a /etc/hosts")
+    assert secret.fleet("apply", "--yes").code == 0
+    assert secret.on("h-1", "stat -c %a /etc/new /etc/hosts") == f"640\n{before}"
+
+
+def test_a_line_is_masked_before_it_is_cut(secret: Field) -> None:
+    """What a screen holds ends within the secret, which by then is no longer known for one."""
+    secret.write({"base/roles/all.yaml": ROLE.replace("  block:", "    /etc/plain: {content: plain}\n  block:")})
+    line = "x" * 494 + VALUE
+    for host in ("h-1", "h-3"):
+        secret.on(host, f"printf '%s\\nplain\\n' {shlex.quote(line)} >/etc/plain")
+    said = secret.fleet("plan", "-v", "--host", "h-1", "--host", "h-3").out
+    assert "-xxxx" in said and "xp4ss" not in said
+
+
 def test_each_file_is_decrypted_once_and_counted_in_the_trace(secret: Field) -> None:
     told = secret.fleet("plan", "--json", "--trace").json["trace"]
     decrypted = [host for host in told["hosts"] if "decrypt" in host["stages"]]
@@ -109,3 +128,23 @@ def test_a_host_whose_key_is_not_pinned_never_gets_as_far_as_a_secret(secret: Fi
     assert not log.exists()
     assert secret.fleet("plan", "--host", "h-2").code == 2
     assert log.exists()
+
+
+def test_what_held_a_secret_is_not_shown_when_it_comes_back_without_one(secret: Field) -> None:
+    """Not after a revision that does not manage it, and not when a file takes the place of its block."""
+    role = "resources:\n  file: {/etc/one: {content: !secret password}}\n"
+    role += "  block: {/etc/two#app: {content: !secret password, create: true}}\n"
+    secret.write({"base/roles/all.yaml": role})
+    assert secret.fleet("apply", "--yes").code == 0
+    plain = "resources: {file: {/etc/one: {content: plain}, /etc/two: {content: plain}}}\n"
+    secret.write({"base/roles/all.yaml": plain})
+    said = secret.fleet("plan", "-vv")
+    assert said.code == 2 and VALUE not in said.out and "of-h-2-only" not in said.out
+    secret.write({"base/roles/all.yaml": "resources: {}\n"})
+    assert secret.fleet("apply", "--yes").code == 0
+    secret.write({"base/roles/all.yaml": plain})
+    said = secret.fleet("plan", "-vv")
+    assert said.code == 2 and VALUE not in said.out and "of-h-2-only" not in said.out
+    assert secret.fleet("apply", "--yes").code == 0
+    secret.write({"base/roles/all.yaml": plain.replace("plain", "changed")})
+    assert "-plain" in secret.fleet("plan", "-vv").out

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from fleet.kinds import KINDS
 from fleet.kinds._spec import Spec
+from fleet.model.answers import written
+from fleet.model.api import Answered
 from fleet.model.change import Observed, Unreadable
 from fleet.model.host import Resource
 from fleet.model.kind import Kind
@@ -34,6 +36,9 @@ def sample(kind: str) -> Resource:
     """One that a look must ask the host about."""
     if kind == "service":
         return resource("service", "nginx", enabled=True)
+    if KINDS[kind].over == "api":
+        name, said = next(iter(example(KINDS[kind]).items()))
+        return resource(kind, name, **said)
     there = (r for case in cases() if case.kind == kind for r in case.spec().resources if r.kind == kind)
     return next(r for r in there if r.desired)
 
@@ -43,6 +48,8 @@ def answers(kind: str) -> tuple[Sequence[Resource], bytes]:
     """Resources of a kind and the shortest recorded answer that shows one of them."""
     if kind == "service":
         return [sample(kind)], SERVICE
+    if kind == "http_object":
+        return [sample(kind)], written([Answered(200, {}, [{"rrsets": [{"name": "www.example.org.", "type": "A"}]}])])
     found = []
     for case in cases():
         if case.kind == kind:
@@ -63,8 +70,9 @@ def _observed(kind: Kind, resources: Sequence[Resource], output: bytes) -> Mappi
 
 @every_kind
 def test_every_kind_has_cases_on_every_flavour_it_makes_sense_on(kind: Kind) -> None:
-    """service needs systemd: tests/e2e/test_service.py. apt and useradd are no part of BusyBox."""
-    if kind.name == "service":
+    """service needs systemd: tests/e2e/test_service.py; those over an API need one: tests/e2e/test_apis.py. apt and
+    useradd are no part of BusyBox."""
+    if kind.name == "service" or kind.over == "api":
         return
     seen = {flavour for case in cases() if case.kind == kind.name for flavour in case.flavours}
     assert seen >= ({"dash", "bash"} if kind.name == "package" else {"dash", "bash", "busybox"})
@@ -78,12 +86,18 @@ def test_every_attribute_is_described(kind: Kind) -> None:
     assert kind.doc.endswith(".") and issubclass(kind.Spec, Spec)
 
 
+def example(kind: Kind) -> dict[str, Any]:
+    """Name → attributes, of the docstring."""
+    _, mark, text = textwrap.dedent((kind.Spec.__doc__ or "").split("\n", 1)[1]).partition(f"{kind.name}:\n")
+    assert mark, "no example"
+    found: dict[str, Any] = yaml.safe_load(text.replace("...", ""))
+    return found
+
+
 @every_kind
 def test_the_example_in_the_docstring_is_right(kind: Kind) -> None:
     """People copy it."""
-    _, mark, example = textwrap.dedent((kind.Spec.__doc__ or "").split("\n", 1)[1]).partition(f"{kind.name}:\n")
-    assert mark, "no example"
-    for name, attributes in yaml.safe_load(example.replace("...", "")).items():
+    for name, attributes in example(kind).items():
         kind.check(name)
         general = {k: v for k, v in (attributes or {}).items() if k not in ("reload_on", "restart_on", "only_on")}
         if kind.name == "authorized_key":

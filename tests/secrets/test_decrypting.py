@@ -108,6 +108,35 @@ def test_a_file_of_production_is_no_use_in_dev(tmp_path: Path, monkeypatch: pyte
     assert opened.value(source("a", content), "production") == b"of production"
 
 
+@pytest.mark.parametrize("sort", ["age", "ssh"])
+def test_naming_a_key_service_lets_no_other_identity_in(tmp_path: Path, sort: str) -> None:
+    """Who can read a file stands in it outside of its MAC: whoever copies it can add a key service."""
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    recipient, _ = identity(home / ".config/sops/age/keys.txt")
+    if sort == "ssh":
+        words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(home / ".ssh/id_ed25519")]
+        subprocess.run(words, check=True)
+        recipient = (home / ".ssh/id_ed25519.pub").read_text().strip()
+    make_key(tmp_path, "dev")
+    document = json.loads(encrypted(b'{"a": "of production"}', recipient, format_="json"))
+    service = {"vault_address": "http://127.0.0.1:1", "engine_path": "e", "key_name": "k", "enc": "x"}
+    document["sops"]["hc_vault"] = [{**service, "created_at": "2026-01-01T00:00:00Z"}]
+    content = json.dumps(document).encode()
+    with pytest.raises(SecretError, match="no key that is here can open it"):
+        Opened(tmp_path, {"a": content}).value(source("a", content, "json", remote=True))
+
+
+def test_a_key_service_s_client_still_finds_its_login(tmp_path: Path) -> None:
+    credentials = tmp_path / "home/.aws/credentials"
+    credentials.parent.mkdir(parents=True)
+    credentials.write_text("")
+    make_key(tmp_path, "dev")
+    found = environment(tmp_path, remote=True)
+    assert found["AWS_SHARED_CREDENTIALS_FILE"] == str(credentials) and found["HOME"] == "/nonexistent"
+    assert "AWS_SHARED_CREDENTIALS_FILE" not in environment(tmp_path)
+
+
 def test_without_an_identity_of_its_own_whoever_runs_fleet_uses_theirs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,6 +211,14 @@ def test_the_child_has_no_network_unless_a_key_service_is_named(
     assert alone[1] == b"1"  # its own loopback, which is down
     among = asyncio.run(decrypt(b"", "yaml", environment(tmp_path), remote=True)).split()
     assert among[0].decode() == str(Path("/proc/self/ns/net").readlink())
+
+
+def test_no_word_of_a_file_gives_sops_the_network(tmp_path: Path, fake_sops: Callable[[str], None]) -> None:
+    """It repeats the names of keys; only unshare's own complaint says that there can be no namespace."""
+    fake_sops("echo run >>" + str(tmp_path / "runs") + "; echo 'no key: unshare: FAILED' >&2; exit 1")
+    with pytest.raises(SecretError, match="FAILED"):
+        asyncio.run(decrypt(b"", "yaml", environment(tmp_path), remote=False))
+    assert (tmp_path / "runs").read_text() == "run\n"
 
 
 def test_the_child_gets_only_what_it_needs(

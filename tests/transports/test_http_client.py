@@ -118,7 +118,8 @@ def test_what_may_have_been_done_is_never_done_twice(script: Say) -> None:
 def test_a_key_makes_a_post_safe_and_a_429_says_that_nothing_was_done() -> None:
     keyed = Request("POST", "/x", b"{}", key=True)
     found, server, _ = ask(reset, answer(), request=keyed)
-    assert isinstance(found, Answer) and [one.headers["idempotency-key"] for one in server.asked] == ["k-1"] * 2
+    keys = [one.headers["idempotency-key"] for one in server.asked]
+    assert isinstance(found, Answer) and len(keys) == 2 and len(set(keys)) == 1
     found, server, _ = ask(answer(429), answer(), request=POST)
     assert isinstance(found, Answer) and len(server.asked) == 2
 

@@ -18,6 +18,7 @@ from fleet.model.host import Resource
 from fleet.model.secret import Secret
 from fleet.model.step import Batch, Command, Outcome, Put, Report, Script, Status, Step, Task
 from fleet.transports.covering import covered
+from fleet.transports.frames import Reader
 from fleet.transports.opening import Opener, OpeningSession
 
 TOKEN = sealed.reference("password", "0123")
@@ -78,6 +79,18 @@ def test_what_is_as_it_should_be_is_known_by_its_token() -> None:
     found = opener(one).seal(one, seen("user=app\npassword=hunter2secret\n"))
     assert isinstance(found, Mapping) and one.desired is not None
     assert found["sha256"] == one.desired["sha256"] and found["content"] == one.content
+
+
+def test_how_long_it_is_is_not_kept() -> None:
+    """The size of a file less what surrounds the secret is the size of the secret."""
+    one = resource(f"password={TOKEN}\n")
+    found = opener(one).seal(one, seen("password=hunter2secret\n"))
+    assert isinstance(found, Mapping) and "size" not in found
+    known = seen("password=hunter2secret\n", mode="644")
+    assert isinstance(known, dict)
+    del known["content"]  # it is as it should be, so that only its digest came
+    found = opener(one).seal(one, known)
+    assert isinstance(found, Mapping) and "size" not in found
 
 
 def test_what_is_not_shows_no_more_than_the_new_text_does() -> None:
@@ -153,10 +166,41 @@ def test_half_a_secret_at_the_end_of_what_was_cut_goes_too() -> None:
     assert opener(resource(TOKEN)).outcome(cut).output.strip(b"a") == b""
 
 
+def heard(output: bytes, limit: int, end: bool = True) -> Outcome:
+    """As a session hears it: a task's output, of which no more than the limit is kept."""
+    reader = Reader("m", limit)
+    reader.expect((Task("x", ()),), None)
+    reader.feed(b"m B 0\n" + output)
+    if end:
+        reader.feed(b"\nm E 0 failed 1 0\n")
+    else:
+        reader.unfinished()
+    return reader.outcomes["x"]
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_half_a_secret_on_either_side_of_what_was_left_out_goes_too(shift: int, more: int) -> None:
+    """Only the beginning and the end are kept of much output, and the end is what people need."""
+    output = b"." * shift + b"-".join([VALUE] * 1000) + b"." * more + b"\nthe reason is this"
+    found = opener(resource(TOKEN)).outcome(heard(output, 4000))
+    assert b"bytes left out" in found.output and found.output.endswith(b"the reason is this")
+    rest = found.output.replace(b"(secret password)", b"")
+    for size in range(4, len(VALUE)):
+        assert VALUE[:size] not in rest
+    assert b"2secret" not in rest  # shorter ends of it stand in what takes its place, too
+
+
+def test_half_a_secret_where_the_connection_was_lost_goes_too() -> None:
+    one = opener(resource(TOKEN))
+    assert one.outcome(heard(b"it says: " + VALUE[:9], 500, end=False)).output == b"it says: "
+    assert one.outcome(heard(b"it says: " + VALUE, 500, end=False)).output == b"it says: (secret password)"
+    assert one.outcome(heard(b"it says nothing", 500, end=False)).output == b"it says nothing"
+
+
 def test_what_a_program_prints_is_masked_before_anybody_hears_it() -> None:
     one = resource(TOKEN)
-    heard: list[Outcome] = []
+    told: list[Outcome] = []
     session = OpeningSession(Echo(), opener(one))
-    found = asyncio.run(session.perform(one_task(one.id, Command(("cat",), stdin=TOKEN.encode())), heard.append))
-    for outcome in (*found.values(), *heard):
+    found = asyncio.run(session.perform(one_task(one.id, Command(("cat",), stdin=TOKEN.encode())), told.append))
+    for outcome in (*found.values(), *told):
         assert VALUE not in outcome.output and b"(secret password)" in outcome.output

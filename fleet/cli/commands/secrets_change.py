@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from fleet.desired.sops import Entry, SecretFile
     from fleet.secrets.files import Sops
 
+_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")  # it becomes part of a file's name
 layer_option = click.option(
     "-e", "--env", "layer", metavar="ENV", required=True, shell_complete=completion.environments,
     help="The environment (or base) whose secrets these are.",
@@ -51,16 +55,20 @@ def set_(invocation: Invocation, name: str, layer: str, host: str) -> Answer:
 
     if not SECRET_NAME.match(name):
         raise UsageError(f"{name!r} cannot be the name of a secret: letters, digits, dots, dashes and underscores")
-    app, loaded = _open(invocation, layer)
+    if host and not _HOST.match(host):
+        raise UsageError(f"{host!r} cannot be the name of a host")
+    if sys.stdin.isatty():  # a person hears of a mistake before being asked for a value
+        _load(invocation, layer)
     value = _value(name)
+    app, loaded = _open(invocation, layer)
     file, entry = _find(loaded, layer, host, name)
     path = _path(app, layer, host) if file is None else _root(app) / file.path
-    work = _sops(app, loaded, layer, path, file)
+    work = replace(_sops(app, loaded, layer, path, file), accept=_encrypts(path, name))
     if file is not None and file.format == "binary":
         work.create(value)
     elif path.exists():
         fresh = (name,) if work.format == "dotenv" else tuple(name.split("."))
-        work.set(fresh if entry is None else entry.keys, _text(value, name))
+        work.set(fresh if entry is None else entry.keys, _text(value, name), fresh=entry is None)
     else:
         document: Any = _text(value, name)
         for key in reversed(name.split(".")):
@@ -135,7 +143,16 @@ COMMANDS = (keygen, set_, edit, rotate)
 
 
 def _open(invocation: Invocation, layer: str) -> tuple[App, Loaded]:
-    """The files as they are on disk now: these commands change them."""
+    """The files as they are on disk now: these commands change them, and until the command ends no other one does."""
+    from fleet.secrets.files import alone
+
+    app = open_app(invocation)
+    if _root(app).is_dir():
+        click.get_current_context().with_resource(alone(_root(app)))
+    return _load(invocation, layer)
+
+
+def _load(invocation: Invocation, layer: str) -> tuple[App, Loaded]:
     from fleet.desired.load import load
     from fleet.desired.source import open_working_tree
 
@@ -168,6 +185,18 @@ def _sops(app: App, loaded: Loaded, layer: str, path: Path, file: SecretFile | N
     owner = next((name for name in names if app.identities.file(name) is not None), "")
     remote = file is None or file.remote
     return Sops(path, format_, app.identities.child_environment(owner, remote))
+
+
+def _encrypts(path: Path, name: str) -> Callable[[bytes], None]:
+    """Looks at a file before it is written: whether the secret called `name` is encrypted in it."""
+    from fleet.desired.sops import read
+
+    def accept(content: bytes) -> None:
+        if name not in read(str(path), "", content, []).entries:
+            message = f"sops leaves `{name}` in plain text here, so nothing was written"
+            raise SecretError(f"{message}: its name, or a rule such as encrypted_regex in .sops.yaml, says so")
+
+    return accept
 
 
 def _root(app: App) -> Path:
