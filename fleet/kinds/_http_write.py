@@ -29,14 +29,14 @@ def steps(change: Change) -> tuple[Step, ...]:
     spec = resource.spec
     check = Check(_http_read.request(resource), partial(_agrees, resource, before))
     if before is None:
-        if spec.create is None:
-            return (_refusal(check, "it is not there, and nothing says how it is made: `create`"),)
-        return (check, _request(spec.create, change))
+        if spec.made_by is None:
+            return (_refusal(check, "it is not there, and nothing says how it is made: `create` or `write`"),)
+        return (check, _request(spec.made_by, change))
     calls: Sequence[CallSpec]
     if change.after is None:
         calls = (spec.delete,)
     elif spec.update == "recreate":
-        calls = (spec.delete, spec.create)
+        calls = (spec.delete, spec.made_by)
     else:
         calls = [one for one in spec.updates() if _meant(one, change.attributes)]
         unsaid = [name for name in change.attributes if not any(_meant(one, (name,)) for one in calls)]

@@ -28,17 +28,18 @@ class HttpObjectSpec(Spec):
         read: {path: /zones/example.org., items: $.rrsets, match: {name: www.example.org., type: A}}
         body: {name: www.example.org., type: A, ttl: 300, records: [{content: 192.0.2.1}]}
         create: {method: POST, path: /zones/example.org./rrsets}
-        update: {method: PUT, path: "/zones/example.org./rrsets/{id}"}
+        update: {method: PUT, path: "/zones/example.org./rrsets/{id}"}  # {id}: a field of the object as it was read
         delete: {method: DELETE, path: "/zones/example.org./rrsets/{id}"}
         compare_as: {records: set}
     """
 
-    secrets: ClassVar[frozenset[str]] = frozenset({"body", "create", "update"})
+    secrets: ClassVar[frozenset[str]] = frozenset({"body", "write", "create", "update"})
 
     api: str = Field("", description="A name under `apis:` of the environment; the host itself unless said.")
     read: ReadSpec = Field(description="How it is read.")
     body: Mapping[str, Any] = Field(default_factory=dict, description="Its fields as they should be.")
-    create: CallSpec | None = Field(None, description="How it is made.")
+    write: CallSpec | None = Field(None, description="How it is made and changed, where that is the same request.")
+    create: CallSpec | None = Field(None, description="How it is made, else.")
     update: CallSpec | Calls | Literal["recreate"] | None = Field(
         None, description="How it is changed: one request or several; recreate: removed and made anew."
     )
@@ -57,21 +58,27 @@ class HttpObjectSpec(Spec):
     def _whole(self) -> Self:
         if self.ensure == "absent" and self.delete is None:
             raise ValueError("expected `delete`: how is it removed?")
-        if self.update == "recreate" and (self.delete is None or self.create is None):
+        if self.update == "recreate" and (self.delete is None or self.made_by is None):
             raise ValueError("expected `create` and `delete` for `update: recreate`")
         for call in self.calls():
             if sealed.holds(call.path):
                 raise ValueError("a secret cannot stand in a path, which is written into logs")
-        if self.create is not None and PLACE.search(self.create.path):
-            raise ValueError("the path of `create` cannot hold a {field}: nothing was read yet")
+        if self.made_by is not None and PLACE.search(self.made_by.path):
+            raise ValueError("the path of `create` or `write` cannot hold a {field}: nothing was read yet")
         return self
 
     def calls(self) -> tuple[CallSpec, ...]:
-        return tuple(one for one in (self.create, *self.updates(), self.delete) if one is not None)
+        return tuple(one for one in (self.made_by, *self.updates(), self.delete) if one is not None)
+
+    @property
+    def made_by(self) -> CallSpec | None:
+        return self.create or self.write
 
     def updates(self) -> tuple[CallSpec, ...]:
         if isinstance(self.update, CallSpec):
             return (self.update,)
+        if self.update is None and self.write is not None:
+            return (self.write,)
         return self.update if isinstance(self.update, tuple) else ()
 
     def compared(self) -> dict[str, str]:
