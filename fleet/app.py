@@ -19,10 +19,10 @@ from fleet.desired.cache import NodeCache
 from fleet.desired.check import nearest
 from fleet.desired.compile import Compiler, Fleet
 from fleet.desired.load import Loaded, load
+from fleet.desired.profiles import every_kind
 from fleet.desired.source import open_revision, open_working_tree
 from fleet.errors import ConfigError, SecretError, TransportError, UsageError
 from fleet.history import History
-from fleet.kinds import KINDS
 from fleet.masking import Masker
 from fleet.model.change import PassResult
 from fleet.model.host import HostSpec
@@ -83,7 +83,7 @@ class App:
     """The parts of one process. What is opened for runs stays open until `aclose`."""
 
     settings: Settings
-    kinds: Mapping[str, Kind] = field(default_factory=lambda: KINDS)
+    kinds: Mapping[str, Kind] = field(default_factory=every_kind)
     memories: dict[HostKey, Memory] = field(default_factory=dict)
     masker: Masker = field(default_factory=Masker)
     _compiler: Compiler | None = None
@@ -121,7 +121,7 @@ class App:
 
     async def run(self, fleet: Fleet, hosts: Sequence[HostSpec], apply: bool, watcher: Watcher) -> RunResult:
         """One pass over each host, recorded. Never raises for what happens on hosts."""
-        parts = await self._open()
+        parts = replace(await self._open(), kinds=fleet.kinds)
         journal = self._history
         assert journal is not None
         with parts.telemetry.span("run", command="apply" if apply else "plan", hosts=len(hosts)):

@@ -34,9 +34,9 @@ def resources(ctx: click.Context, param: click.Parameter, typed: str) -> list[st
 
 def kinds(ctx: click.Context, param: click.Parameter, typed: str) -> list[str]:
     try:
-        from fleet.kinds import KINDS
+        from fleet.desired.profiles import every_kind
 
-        return _starting(typed, KINDS)
+        return _starting(typed, every_kind())
     except Exception:
         return []
 

@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 
 from fleet.desired.check import near
 from fleet.desired.format import API
-from fleet.desired.inventory import children, member
-from fleet.desired.scope import View, Wrong
+from fleet.desired.scope import View
 from fleet.desired.secrets import Secrets
+from fleet.desired.wrong import Wrong
 from fleet.errors import Origin, Problem
 from fleet.model import sealed
 from fleet.model.api import Api, Auth, Login, Tls
 from fleet.model.host import HostSpec, Resource
 from fleet.model.kind import Kind
-from fleet.model.value import Node
+from fleet.model.value import Node, children, member
 
 SESSIONS = "/redfish/v1/SessionService/Sessions"
 DEADLINE = 3600.0  # seconds for all requests of a batch; each has a time of its own

@@ -14,18 +14,20 @@ from fleet.desired.connection import Via, bastions, merged_connection, target
 from fleet.desired.findings import Finding, Findings
 from fleet.desired.format import Shape
 from fleet.desired.graph import Part, arrange
-from fleet.desired.inventory import Entry, Merged, children, member, merged, prepared
+from fleet.desired.inventory import Entry, Merged, merged, prepared
 from fleet.desired.jinja import FactsNeeded
-from fleet.desired.load import Layer
+from fleet.desired.load import Layer, profile_paths
+from fleet.desired.profiles import over
 from fleet.desired.roles import Assignment, Bundle, assignments, bundle, host_bundle, overlaid, undefined, word
-from fleet.desired.scope import RESERVED, Surroundings, Variables, View, Wrong
+from fleet.desired.scope import RESERVED, Surroundings, Variables, View
 from fleet.desired.secrets import Secrets, secrets_of
 from fleet.desired.source import Tree
 from fleet.desired.template import Engine
+from fleet.desired.wrong import Wrong
 from fleet.errors import Origin, Problem
 from fleet.model.host import Drift, Graph, HostSpec, Resource, Target
 from fleet.model.kind import Kind
-from fleet.model.value import Node
+from fleet.model.value import Node, children, member
 
 Facts = Mapping[str, Mapping[str, Any]]
 
@@ -53,6 +55,7 @@ class EnvironmentSpec:
     assigned: tuple[Assignment, ...] = field(default=(), repr=False)
     details: Mapping[str, HostDetail] = field(default_factory=dict, repr=False)
     secrets: Secrets = field(default_factory=Secrets, repr=False)
+    kinds: Mapping[str, Kind] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -94,8 +97,9 @@ class Assembler:
         around = Surroundings(name, self._engine, _files(environment, tree), tree.read)
         around.secrets = secrets_of(environment, tree, findings.common)
         tables = _Tables(children(member(environment.settings, "vars")))
+        kinds = over(self._kinds, {name: kind for layer in layers for name, kind in layer.profiles.items()})
         hosts, targets = self._inventory(environment, facts, around, tables, findings)
-        bundles, assigned = self._roles(environment, tree, findings)
+        bundles, assigned = self._roles(environment, tree, kinds, findings)
         for host in hosts.values():
             host.roles = tuple(one.role for one in assigned if one.role in bundles and one.meets(host.fields["labels"]))
         around.peers = _peers(hosts)
@@ -104,19 +108,19 @@ class Assembler:
         for host_name, host in hosts.items():
             if host_name not in targets:
                 continue
-            mine = self._mine(environment, host, [bundles[role] for role in host.roles], findings)
+            mine = self._mine(environment, host, [bundles[role] for role in host.roles], kinds, findings)
             built, uses_facts = _build(host, mine, around, tables, findings)
-            built = completed(built, self._kinds, not uses_facts or host.facts is not None)
+            built = completed(built, kinds, not uses_facts or host.facts is not None)
             order = self._order(built, host_name, findings)
             spec = _spec(host, targets[host_name], built, order, uses_facts)
             inside = View(around, tables.of("", {}, host.variables), host.fields, host.facts)
             spec = _equipped(spec, environment.settings, inside, findings)
-            for problem in misplaced(spec, self._kinds):
+            for problem in misplaced(spec, kinds):
                 findings.of(host_name, problem)
             specs[host_name] = spec
             details[host_name] = HostDetail(host.entry, tuple(built.values()), _views(host, mine, around, tables))
         chain = tuple(one.name for one in layers)
-        said = EnvironmentSpec(name, chain, specs, environment.settings, assigned, details, around.secrets)
+        said = EnvironmentSpec(name, chain, specs, environment.settings, assigned, details, around.secrets, kinds)
         return said, findings.all()
 
     def _inventory(
@@ -153,7 +157,7 @@ class Assembler:
         return hosts, targets
 
     def _roles(
-        self, environment: Merged, tree: Tree, findings: Findings
+        self, environment: Merged, tree: Tree, kinds: Mapping[str, Kind], findings: Findings
     ) -> tuple[dict[str, Bundle], tuple[Assignment, ...]]:
         drift = _default_drift(environment.settings)
         assigned = assignments(environment)
@@ -163,31 +167,37 @@ class Assembler:
             if one.role not in defined:
                 findings.common.append(undefined(one, defined))
                 continue
-            found[one.role] = self._bundle(one.role, environment.layers, drift, tree)
+            found[one.role] = self._bundle(one.role, environment.layers, drift, (tree, kinds))
             findings.common.extend(found[one.role].problems)
             _reserved(found[one.role].variables, findings)
         return found, assigned
 
-    def _bundle(self, role: str, layers: tuple[Layer, ...], drift: Drift, tree: Tree) -> Bundle:
+    def _bundle(
+        self, role: str, layers: tuple[Layer, ...], drift: Drift, read: tuple[Tree, Mapping[str, Kind]]
+    ) -> Bundle:
+        tree, kinds = read
         nodes = [(layer.name, layer.roles.get(role)) for layer in layers]
         said = [(name, node, tree.entries.get(node.origin.file)) for name, node in nodes if node is not None]
         content = tuple((name, node.origin.file, entry.blob if entry else id(node)) for name, node, entry in said)
-        key = (role, drift, content)
+        own = tuple(tree.entries[path].blob for layer in layers for path in profile_paths(layer))
+        key = (role, drift, content, own)
         one = self._bundles.get(key)
         if one is None:
             shape = self._shapes["role"]
-            one = bundle(role, [prepared(node, name, shape) for name, node, _ in said], drift, self._kinds)
+            one = bundle(role, [prepared(node, name, shape) for name, node, _ in said], drift, kinds)
             self._bundles[key] = one
         self._used[key] = one
         return one
 
-    def _mine(self, environment: Merged, host: _Host, roles: list[Bundle], findings: Findings) -> list[Bundle]:
+    def _mine(
+        self, environment: Merged, host: _Host, roles: list[Bundle], kinds: Mapping[str, Kind], findings: Findings
+    ) -> list[Bundle]:
         overlay = host.entry.overlay
         if overlay is None:
             return roles
         own = member(overlay, "drift")
         drift: Drift = _default_drift(environment.settings) if own is None else _default_drift(overlay)
-        added = host_bundle(overlay, roles, drift, self._kinds)
+        added = host_bundle(overlay, roles, drift, kinds)
         findings.common.extend(added.problems)
         return overlaid(roles, overlay, added, findings.common)
 

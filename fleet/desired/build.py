@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from fleet.desired.check import near
 from fleet.desired.graph import Part
-from fleet.desired.scope import Memo, Read, View, Wrong
+from fleet.desired.scope import Memo, Read, View
+from fleet.desired.wrong import Wrong
 from fleet.errors import Origin, Problem
 from fleet.model import sealed
 from fleet.model.host import Drift, Resource
@@ -81,6 +82,7 @@ def _build(draft: Draft, view: View) -> Built:
         raise _invalid(error, draft, members) from error
     content = _content(spec, draft, members, view)
     try:
+        spec = spec if draft.kind.expand is None else draft.kind.expand(draft.name, spec)
         desired = draft.kind.state(draft.name, spec, content)
         owns, wants = draft.kind.owns(draft.name, spec), draft.kind.wants(draft.name, spec)
     except ValueError as error:

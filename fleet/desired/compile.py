@@ -14,7 +14,8 @@ from fleet.desired import inventory
 from fleet.desired.assemble import Assembler, EnvironmentSpec
 from fleet.desired.findings import Finding, joined, news
 from fleet.desired.format import documents
-from fleet.desired.load import Layer, Loaded
+from fleet.desired.lazily import Lazily
+from fleet.desired.load import Layer, Loaded, profile_paths
 from fleet.desired.secrets import common_readers, exposed
 from fleet.desired.source import Tree
 from fleet.desired.template import Engine
@@ -49,6 +50,12 @@ class Fleet:
     @property
     def working_tree(self) -> bool:
         return self.uncommitted
+
+    @property
+    def kinds(self) -> Mapping[str, Kind]:
+        """Of all environments; the same name may be another profile in another environment, and is read alike."""
+        by_name = {name: one.kinds for one in self.environments.values() for name in one.kinds}
+        return Lazily(by_name, lambda name: by_name[name][name])
 
     def __iter__(self) -> Iterator[HostSpec]:
         for environment in self.environments.values():
@@ -116,6 +123,7 @@ def _content(layer: Layer, loaded: Loaded) -> tuple[str, ...]:
             entry = entries.get(node.origin.file)
             said.append(f"{where}={entry.blob if entry is not None else id(node)}")
     paths = {**layer.files, **dict(zip(layer.secrets, layer.secrets, strict=True))}
+    paths |= {path: path for path in profile_paths(layer)}
     paths |= {"known_hosts": layer.known_hosts} if layer.known_hosts else {}
     said += [f"{where}:{path}={entries[path].blob}" for where, path in sorted(paths.items())]
     return tuple(said)

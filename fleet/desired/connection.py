@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 from fleet.desired.api import DEADLINE, api, with_secrets
 from fleet.desired.check import near
 from fleet.desired.format import API
-from fleet.desired.inventory import Entry, Merged, children, member
+from fleet.desired.inventory import Entry, Merged
 from fleet.desired.merge import merge_all
-from fleet.desired.scope import View, Wrong
+from fleet.desired.scope import View
+from fleet.desired.wrong import Wrong
 from fleet.errors import Origin, Problem
 from fleet.model import sealed
 from fleet.model.host import Target
-from fleet.model.value import Node
+from fleet.model.value import Node, children, member
 
 _TEXT = ("address", "user", "key_file", "certificate_file")
 _COUNTS = ("port", "output_limit", "handshakes", "scripts")

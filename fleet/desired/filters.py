@@ -26,6 +26,7 @@ def filters(usual: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., 
     found |= {"replace": _replace, "indent": _indent, "tojson": _json}
     found["string"] = _string(usual["string"])
     found |= {"base64": _form("base64"), "quote": _form("shell"), "urlencode": _form("url")}
+    found |= {"objects": _objects}
     found |= {"_whole": _whole, "_concat": _concat, "_weighed": _weighed}
     return {name: guarded(call, name in _CARRY or name.startswith("_")) for name, call in found.items()}
 
@@ -109,6 +110,11 @@ def _form(operation: str) -> Callable[[Any], str]:
         return sealed.transformed(operation, text.encode()).decode()
 
     return formed
+
+
+def _objects(values: Any, key: str, **others: Any) -> list[dict[str, Any]]:
+    """A map for each value: `['a'] | objects('name', on=true)` is [{name: a, on: true}]."""
+    return [{key: value, **others} for value in values]
 
 
 def _whole(value: Any) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from fleet.desired.lazily import Lazily
 from fleet.model.kind import Kind
 
 Is = Literal["map", "list", "text", "flag", "number", "any"]
@@ -142,6 +143,28 @@ HOST_KEYS = {
     "vars": VARS,
     "connection": CONNECTION,
 }
+PROFILE = Shape(
+    "map",
+    "profiles/NAME.yaml: a kind of object behind an API.",
+    {
+        "doc": text("What it is; the first line stands in lists."),
+        "example": text("A resource of this kind, for people."),
+        "name": Shape(
+            "map",
+            "How its resources are called.",
+            {
+                "pattern": text("Regular expression (Python's); named groups are variables of `object`."),
+                "expected": text("The same in words."),
+            },
+        ),
+        "attributes": Shape("map", "Attribute → JSON Schema: type, description, default, enum, writeOnly, …", each=ANY),
+        "required": Shape("list", "Attributes that must be said.", each=TEXT),
+        "required_when_present": Shape("list", "Those that must be said unless it is absent.", each=TEXT),
+        "owns": Shape("list", "Claims beside KIND:NAME, in which attributes may stand.", each=TEXT),
+        "needs": Shape("list", "Claims, such as KIND:NAME, that must be right first.", each=TEXT),
+        "object": Shape("map", "Attributes of an http_object; `{{ NAME }}` is an attribute of this kind.", each=ANY),
+    },
+)
 GENERAL = {
     "needs": Shape("list", "Ids of resources that must be right before this one.", each=TEXT),
     "drift": DRIFT,
@@ -157,7 +180,8 @@ REACTIONS = {
 
 def resources(kinds: Mapping[str, Kind]) -> Shape:
     """KIND → NAME → attributes; attributes come from the kinds' Specs."""
-    return Shape("map", "What should be on the host.", {name: _kind(kinds[name]) for name in kinds}, noun="kind")
+    keys = Lazily(kinds, lambda name: _kind(kinds[name]))
+    return Shape("map", "What should be on the host.", keys, noun="kind")
 
 
 def _kind(kind: Kind) -> Shape:
@@ -174,7 +198,7 @@ def _attribute(schema: Mapping[str, Any]) -> Shape:
 
 
 def documents(kinds: Mapping[str, Kind]) -> dict[str, Shape]:
-    """The four sorts of file."""
+    """The sorts of file."""
     role = {"vars": VARS, "resources": resources(kinds), "drift": DRIFT}
     return {
         "environment": Shape(
@@ -196,5 +220,6 @@ def documents(kinds: Mapping[str, Kind]) -> dict[str, Shape]:
             {"hosts": Shape("map", "Hosts by name or range.", each=Shape("map", "A host.", HOST_KEYS), noun="host")},
         ),
         "role": Shape("map", "roles/NAME.yaml: a bundle of resources and default variables.", role),
+        "profile": PROFILE,
         "overlay": Shape("map", "hosts/NAME.yaml: what only this host has.", role | HOST_KEYS),
     }

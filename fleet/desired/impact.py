@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from fleet.desired.assemble import EnvironmentSpec, HostDetail
 from fleet.desired.compile import Fleet
 from fleet.desired.explain import texts
-from fleet.desired.inventory import children, member
-from fleet.desired.scope import Read, View, Wrong
-from fleet.model.value import Node
+from fleet.desired.scope import Read, View
+from fleet.desired.wrong import Wrong
+from fleet.model.value import Node, children, member
 
 
 @dataclass(frozen=True, slots=True)

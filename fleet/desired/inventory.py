@@ -11,7 +11,7 @@ from fleet.desired.load import Layer
 from fleet.desired.merge import merge_all, stamp
 from fleet.desired.ranges import expand
 from fleet.errors import Origin, Problem
-from fleet.model.value import Node
+from fleet.model.value import Node, children, member
 
 BASE = "base"
 HOSTS_LIMIT = 100_000
@@ -156,15 +156,3 @@ def _filled(node: Node, shape: Shape) -> Node:
         if inner is not None and (filled := _filled(child, inner)) is not child:
             changed[key] = filled
     return replace(node, value={**node.value, **changed}) if changed else node
-
-
-def children(node: Node | None) -> Mapping[str, Node]:
-    """A map's members; none for anything else."""
-    return node.value if node is not None and isinstance(node.value, dict) else {}
-
-
-def member(node: Node | None, *keys: str) -> Node | None:
-    """The Node below these keys, or None."""
-    for key in keys:
-        node = children(node).get(key)
-    return node

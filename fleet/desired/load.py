@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from fleet.desired.cache import NodeCache
 from fleet.desired.check import check, near
-from fleet.desired.format import Shape, documents
+from fleet.desired.format import PROFILE, Shape, documents
+from fleet.desired.profile import kind_of
+from fleet.desired.profiles import over
 from fleet.desired.sops import FORMATS, SecretFile
 from fleet.desired.sops import read as read_sops
 from fleet.desired.source import Tree
+from fleet.desired.template import Engine
 from fleet.desired.yaml import MAX_PROBLEMS, excerpt, parse
 from fleet.errors import Origin, Problem
+from fleet.kinds import KINDS
 from fleet.model.kind import Kind
 from fleet.model.value import Node
 
 TOP_FILES = ("environment.yaml", "hosts.yaml", "known_hosts")
 SCHEMA_FILE = "schema.json"  # what `fleet schema` prints, beside the files that name it in their first line
-FOLDERS = ("roles", "hosts", "files", "secrets")
+FOLDERS = ("roles", "hosts", "files", "secrets", "profiles")
+SORTS = {"roles": "role", "hosts": "overlay", "profiles": "profile"}
 SECRETS = "secrets.sops"
 
 
@@ -28,7 +33,7 @@ SECRETS = "secrets.sops"
 class Layer:
     """One directory under environments/. Filled by `load`, changed by nobody after it.
 
-    files, known_hosts: paths in the tree. secrets: by path.
+    files, known_hosts: paths in the tree. secrets: by path. profiles: kinds of its own.
     """
 
     name: str
@@ -39,6 +44,7 @@ class Layer:
     files: dict[str, str] = field(default_factory=dict)
     known_hosts: str = ""
     secrets: dict[str, SecretFile] = field(default_factory=dict)
+    profiles: dict[str, Kind] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,6 @@ class _Enough(Exception):
 
 def load(tree: Tree, kinds: Mapping[str, Kind], cache: NodeCache | None = None) -> Loaded:
     """Never raises for what the files say: problems are collected, over all files."""
-    shapes = documents(kinds)
     problems = list(tree.problems)
     layers: dict[str, Layer] = {}
     yaml_files: dict[str, str] = {}
@@ -69,10 +74,15 @@ def load(tree: Tree, kinds: Mapping[str, Kind], cache: NodeCache | None = None) 
             secret_files[path] = host
         elif sort := _place(path, rest, layers.setdefault(layer, Layer(layer)), problems):
             yaml_files[path] = sort
-    for path, node in _nodes(tree, yaml_files, cache, problems).items():
-        _check(path, node, shapes[yaml_files[path]], tree, problems)
-        layer, _, rest = path.partition("/")
-        _put(layers[layer], rest, node)
+    nodes = _nodes(tree, yaml_files, cache, problems)
+    _profiles([path for path, sort in yaml_files.items() if sort == "profile"], nodes, layers, tree, problems)
+    # Which of two profiles of one name a host has depends on its environment: `compile` knows.
+    shapes = documents(over(kinds, {name: kind for layer in layers.values() for name, kind in layer.profiles.items()}))
+    for path, node in nodes.items():
+        if yaml_files[path] != "profile":
+            _check(path, node, shapes[yaml_files[path]], tree, problems)
+            layer, _, rest = path.partition("/")
+            _put(layers[layer], rest, node)
     for path, file in _read_secrets(tree, secret_files, cache, problems):
         layer = path.partition("/")[0]
         layers.setdefault(layer, Layer(layer)).secrets[path] = file
@@ -89,15 +99,36 @@ def _place(path: str, rest: str, layer: Layer, problems: list[Problem]) -> str:
         return rest.removesuffix(".yaml")
     elif folder == "files" and name:
         layer.files[name] = path
-    elif folder in ("roles", "hosts") and name.endswith(".yaml") and "/" not in name:
-        return "role" if folder == "roles" else "overlay"
+    elif folder in SORTS and name.endswith(".yaml") and "/" not in name:
+        return SORTS[folder]
     elif not _aside(rest):
-        known = (*TOP_FILES, f"{SECRETS}.yaml", "roles/NAME.yaml", "hosts/NAME.yaml", "files/PATH", "secrets/NAME.sops")
+        known = (*TOP_FILES, f"{SECRETS}.yaml", "roles/NAME.yaml", "hosts/NAME.yaml", "profiles/NAME.yaml",
+                 "files/PATH", "secrets/NAME.sops")  # fmt: skip
         hint = near(rest if not name else folder, (*TOP_FILES, f"{SECRETS}.yaml", *FOLDERS))
         if name.endswith(".yml") or rest.endswith(".yml"):
             hint = "the ending is .yaml"
         problems.append(Problem(Origin(path), "this file has no place here", ", ".join(known), hint))
     return ""
+
+
+def profile_paths(layer: Layer) -> list[str]:
+    return [f"{layer.name}/profiles/{name}.yaml" for name in sorted(layer.profiles)]
+
+
+def _profiles(
+    paths: Iterable[str], nodes: Mapping[str, Node], layers: Mapping[str, Layer], tree: Tree, problems: list[Problem]
+) -> None:
+    """Kinds first: what all other files may say depends on them."""
+    for path in paths:
+        noted: list[Problem] = []
+        _check(path, nodes[path], PROFILE, tree, noted)
+        layer, name = path.partition("/")[0], path.rpartition("/")[2].removesuffix(".yaml")
+        if not noted and name in KINDS:
+            noted.append(Problem(Origin(path), f"`{name}` is a kind already", "another name"))
+        kind = kind_of(name, nodes[path], Engine(), noted) if not noted else None
+        problems.extend(noted)
+        if kind is not None:
+            layers[layer].profiles[name] = kind
 
 
 def _secrets(rest: str) -> str | None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from fleet.desired.build import Draft
 from fleet.desired.check import near
-from fleet.desired.inventory import Merged, children, member
+from fleet.desired.inventory import Merged
 from fleet.desired.merge import merge_all, settle
 from fleet.errors import Problem
 from fleet.model.host import Drift
 from fleet.model.kind import Kind
-from fleet.model.value import Node
+from fleet.model.value import Node, children, member
 
 
 @dataclass(slots=True, eq=False)

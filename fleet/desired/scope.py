@@ -17,6 +17,7 @@ from fleet.desired.jinja import FactsNeeded, Fields, Function, Passing, has_temp
 from fleet.desired.merge import merge, settle
 from fleet.desired.secrets import Found, Secrets
 from fleet.desired.template import Engine
+from fleet.desired.wrong import Wrong
 from fleet.errors import Origin, Problem
 from fleet.model import sealed
 from fleet.model.value import Node
@@ -26,15 +27,6 @@ T = TypeVar("T")
 _ABSENT = object()
 RESERVED = ("host", "env", "hosts", "facts", "index", "secret")
 _HOST = ("name", "address", "labels", "environment", "index")
-
-
-class Wrong(Passing):
-    """A value cannot be worked out. Carries the Problem, and whatever else was found in the same look."""
-
-    def __init__(self, problem: Problem, *more: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
-        self.problems = (problem, *more)
 
 
 class Memo(Generic[T]):

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fleet.desired.check import near
-from fleet.desired.inventory import Merged, member
+from fleet.desired.inventory import Merged
 from fleet.desired.load import Layer
 from fleet.desired.sops import SecretFile
 from fleet.desired.source import Tree
 from fleet.errors import Origin, Problem
 from fleet.model.host import HostSpec
 from fleet.model.secret import SecretSource
-from fleet.model.value import Node
+from fleet.model.value import Node, member
 
 
 @dataclass(frozen=True, slots=True)

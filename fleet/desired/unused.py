@@ -9,10 +9,10 @@ import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from fleet.desired.assemble import EnvironmentSpec
-from fleet.desired.inventory import member
 from fleet.desired.load import Layer
 from fleet.desired.roles import Assignment
 from fleet.errors import Origin, Problem
+from fleet.model.value import member
 
 # Role and the places of its `match`: the same for all environments that see the same words.
 _Place = tuple[str, tuple[Origin, ...]]

@@ -62,12 +62,14 @@ class Kind:
     idle(spec): what is missing when a resource that watches nothing would never do anything; else "".
     unseen(spec): attributes that can be written and never read back: they are taken for right once they were written
         and while what is declared stays the same.
+    expand(name, spec): what the Spec of a profile's kind stands for; everything but `check` gets that. Raises
+        ValueError.
     over: what it needs: a shell on the host, or an API (the host itself, or the one that `spec.api` names).
     """
 
     name: str
     doc: str
-    Spec: type[Any]
+    Spec: Any
     stage: Stage
     state: Callable[[str, Any, bytes | None], State | None]
     observe: Callable[[Sequence[Resource]], Probe]
@@ -80,4 +82,5 @@ class Kind:
     complete: Callable[[Resource, Iterable[str] | None], Resource] | None = None
     idle: Callable[[Any], str] = lambda spec: ""
     unseen: Callable[[Any], tuple[str, ...]] = lambda spec: ()
+    expand: Callable[[str, Any], Any] | None = None
     over: Literal["shell", "api"] = "shell"

@@ -45,3 +45,15 @@ class Node:
         if isinstance(self.value, list):
             return [node.plain() for node in self.value]
         return self.value
+
+
+def children(node: Node | None) -> Mapping[str, Node]:
+    """A map's members; none for anything else."""
+    return node.value if node is not None and isinstance(node.value, dict) else {}
+
+
+def member(node: Node | None, *keys: str) -> Node | None:
+    """The Node below these keys, or None."""
+    for key in keys:
+        node = children(node).get(key)
+    return node

@@ -28,16 +28,17 @@ from fleet.model.kind import Kind
 @click.pass_obj
 def command(invocation: object, name: str | None) -> Answer:
     """List what can be managed, or all attributes of one kind."""
-    from fleet.kinds import KINDS
+    from fleet.desired.profiles import every_kind
 
+    kinds = every_kind()
     if name is None:
-        width = max(map(len, KINDS))
-        rows = [f"{click.style(f'{n:<{width}}', bold=True)}  {first_line(KINDS[n].doc)}" for n in sorted(KINDS)]
+        width = max(map(len, kinds))
+        rows = [f"{click.style(f'{n:<{width}}', bold=True)}  {first_line(kinds[n].doc)}" for n in sorted(kinds)]
         rows.append("\n`fleet kinds KIND` shows the attributes of one")
-        return Answer("\n".join(rows), {"kinds": {n: kind_document(KINDS[n]) for n in sorted(KINDS)}})
-    if name not in KINDS:
-        raise UsageError(f"there is no kind {name!r}{near(name, KINDS)} (`fleet kinds` lists them)")
-    return Answer(reference(KINDS[name]), {"kinds": {name: kind_document(KINDS[name])}})
+        return Answer("\n".join(rows), {"kinds": {n: kind_document(kinds[n]) for n in sorted(kinds)}})
+    if name not in kinds:
+        raise UsageError(f"there is no kind {name!r}{near(name, kinds)} (`fleet kinds` lists them)")
+    return Answer(reference(kinds[name]), {"kinds": {name: kind_document(kinds[name])}})
 
 
 def first_line(doc: str) -> str:

@@ -20,8 +20,8 @@ from fleet.cli.options import command as fleet_command
 @click.pass_obj
 def command(invocation: object) -> Answer:
     """Print the JSON Schema of the files, for editors."""
+    from fleet.desired.profiles import every_kind
     from fleet.desired.schema import schema
-    from fleet.kinds import KINDS
 
-    found = schema(KINDS)
+    found = schema(every_kind())
     return Answer(json.dumps(found, indent=2), {"schema": found})
