@@ -77,7 +77,7 @@ def state_document(state: State | None, sensitive: bool) -> dict[str, Any] | Non
     return {
         name: value
         for name, value in state.items()
-        if name not in _LEFT_OUT and (not sensitive or name in HARMLESS)
+        if name not in _LEFT_OUT and not name.startswith("@") and (not sensitive or name in HARMLESS)
     }  # fmt: skip
 
 

@@ -85,7 +85,7 @@ class ReadSpec(Spec):
 class JobSpec(Spec):
     """What goes on after the answer, and how to hear of its end."""
 
-    at: str = Field("location", description="location (the header), or JSONPath of the job's path in the answer.")
+    at: str = Field("location", description="location (the header), a path, or JSONPath of a path in the answer.")
     field: str = Field("", description="JSONPath of the job's state; the status 202 means busy unless said.")
     done: tuple[str, ...] = Field((), strict=False, description="States that mean done.")
     failed: tuple[str, ...] = Field((), strict=False, description="States that mean failed.")

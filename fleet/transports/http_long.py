@@ -64,6 +64,8 @@ async def finished(client: ApiClient, request: Request, found: Answered) -> Answ
 
 def _where(job: Job, client: ApiClient, found: Answered) -> str:
     """ "" when there is no job: it was done at once."""
+    if job.at.startswith("/"):
+        return job.at
     place: Any = found.headers.get("location", "") if job.at == "location" else ""
     if job.at != "location" and found.body:
         place = json_path.first(job.at, found.body[0])

@@ -37,7 +37,13 @@ class RabbitMQ(Server):
     def rabbitmqctl(self, *words: str) -> str:
         """What the node itself says, over Erlang's distribution: `rabbitmqctl("list_queues", "name", "durable")`."""
         program = need(f"{PROGRAMS}/rabbitmqctl", "rabbitmq-server")
-        return self.run(program, "--quiet", "--no-table-headers", *words, environment=self.environment)
+        return self.run(
+            program,
+            "--quiet",
+            *(("--no-table-headers",) if words[0].startswith("list_") else ()),
+            *words,
+            environment=self.environment,
+        )
 
 
 @contextmanager
