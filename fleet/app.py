@@ -1,11 +1,12 @@
 """The composition root: settings in, running parts out. The only place that knows which transport, record and kinds."""
 
+# ruff: noqa: PLC0415 - see `transports`
 from __future__ import annotations
 
 import asyncio
 import os
 import random
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -27,16 +28,12 @@ from fleet.masking import Masker
 from fleet.model.change import PassResult
 from fleet.model.host import HostSpec
 from fleet.model.kind import Kind
-from fleet.model.port import Watcher
+from fleet.model.port import Transport, Watcher
 from fleet.model.secret import SecretSource
 from fleet.secrets.identities import Identities
 from fleet.secrets.vault import Vault
 from fleet.settings import Settings
 from fleet.telemetry import HostTime, Telemetry
-from fleet.transports.http_transport import HttpTransport
-from fleet.transports.limits import Limits
-from fleet.transports.local import LocalTransport
-from fleet.transports.ssh import SSHTransport
 
 Result = TypeVar("Result")
 HostKey = tuple[str, str]  # environment, name
@@ -158,13 +155,9 @@ class App:
     async def _open(self) -> Parts:
         if self._parts is None:
             self._history = await History.open(self.settings.history_file, mask=self.masker.value)
-            # Jitter needs no secrecy.
-            key_file = str(self.settings.key_file or "")
-            ssh = SSHTransport(random.random, Limits(self.settings.handshakes, self.settings.scripts), key_file)
             telemetry = Telemetry(self.settings.trace, self.masker.text)
             vault = Vault(self.identities, self.masker, self._read, telemetry.span)
-            http = HttpTransport(random.random, vault.of, telemetry.span)
-            sessions = Sessions({"ssh": ssh, "http": http, "local": LocalTransport()})
+            sessions = Sessions(transports(self.settings, vault, telemetry))
             self._parts = Parts(self.kinds, sessions, self._history, telemetry, vault, self.masker)
         return self._parts
 
@@ -197,6 +190,29 @@ class App:
             raise ConfigError(again.problems)
         by_name = {(h.environment, h.name): h for h in again.hosts}
         return [by_name.get((h.environment, h.name), h) for h in hosts]
+
+
+def transports(settings: Settings, vault: Vault, telemetry: Telemetry) -> Mapping[str, Callable[[], Transport]]:
+    """How each sort of host is reached. What takes long to import is imported when there is such a host."""
+
+    # Jitter needs no secrecy.
+    def ssh() -> Transport:
+        from fleet.transports.limits import Limits
+        from fleet.transports.ssh import SSHTransport
+
+        return SSHTransport(random.random, Limits(settings.handshakes, settings.scripts), str(settings.key_file or ""))
+
+    def http() -> Transport:
+        from fleet.transports.http_transport import HttpTransport
+
+        return HttpTransport(random.random, vault.of, telemetry.span)
+
+    def local() -> Transport:
+        from fleet.transports.local import LocalTransport
+
+        return LocalTransport()
+
+    return {"ssh": ssh, "http": http, "local": local}
 
 
 def _closed(spec: HostSpec, withheld: frozenset[str]) -> HostSpec:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from fleet.model.host import Target
 from fleet.model.port import Session, Transport
@@ -11,10 +11,12 @@ from fleet.transports.routed import RoutedSession
 
 
 class Sessions:
-    """Opens what is asked for and keeps it until `aclose`. Which transport it takes is the target's `type`."""
+    """Opens what is asked for and keeps it until `aclose`. transports: by the target's `type`, made when one is first
+    needed."""
 
-    def __init__(self, transports: Mapping[str, Transport]) -> None:
-        self._transports = transports
+    def __init__(self, transports: Mapping[str, Callable[[], Transport]]) -> None:
+        self._make = transports
+        self._transports: dict[str, Transport] = {}
         self._open: dict[Target, Session] = {}
 
     async def get(self, target: Target) -> Session:
@@ -25,10 +27,15 @@ class Sessions:
         return session
 
     async def _connect(self, target: Target) -> Session:
-        own = await self._transports[target.type].connect(target)
+        own = await self._transport(target.type).connect(target)
         if target.type == "http" or not target.apis:
             return own
-        return RoutedSession(own, await self._transports["http"].connect(target))
+        return RoutedSession(own, await self._transport("http").connect(target))
+
+    def _transport(self, type_: str) -> Transport:
+        if type_ not in self._transports:
+            self._transports[type_] = self._make[type_]()
+        return self._transports[type_]
 
     async def drop(self, target: Target) -> None:
         """Close one session after trouble; the next `get` opens a new one."""

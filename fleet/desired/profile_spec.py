@@ -70,5 +70,6 @@ def _type(schema: Mapping[str, Any]) -> Any:
     if "enum" in schema:
         return Literal[tuple(schema["enum"])]
     if schema.get("type") == "array":
-        return Annotated[list[_type(schema.get("items", {}))], Strict(False)]  # type: ignore[misc]
+        lists: Any = list
+        return Annotated[lists[_type(schema.get("items", {}))], Strict(False)]
     return _PLAIN.get(schema.get("type", ""), Any)

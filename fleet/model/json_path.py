@@ -1,12 +1,13 @@
 """What stands where in a JSON document: JSONPath (RFC 9535), and the dotted names that people use for fields."""
 
+# ruff: noqa: PLC0415 - the library is imported by those who have objects of an API: it takes longer than a short command
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jsonpath import JSONPath, JSONPathEnvironment
-from jsonpath.exceptions import JSONPathError
+if TYPE_CHECKING:
+    from jsonpath import JSONPath
 
 MISSING = object()
 
@@ -14,6 +15,9 @@ MISSING = object()
 @lru_cache(maxsize=512)
 def compiled(expression: str) -> JSONPath:
     """Raises ValueError for what is no JSONPath."""
+    from jsonpath import JSONPath, JSONPathEnvironment
+    from jsonpath.exceptions import JSONPathError
+
     try:
         found = JSONPathEnvironment(strict=True).compile(expression)
     except (JSONPathError, RecursionError) as error:
@@ -25,6 +29,8 @@ def compiled(expression: str) -> JSONPath:
 
 def find(expression: str, document: Any) -> list[Any]:
     """Every value there, in order; none where the document has no such place."""
+    from jsonpath.exceptions import JSONPathError
+
     try:
         return compiled(expression).findall(document)
     except (JSONPathError, RecursionError):

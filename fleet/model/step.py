@@ -67,9 +67,9 @@ class Pages:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What an API goes on to do after its answer. at: where to ask how far it is: "location" (the header), a path,
-    or JSONPath of a path in the answer. field: JSONPath of the state there, and the states that mean done or failed; "": the status
-    says it, 202 while it goes on. within: seconds it may take; every: seconds between two questions."""
+    """What an API goes on to do after its answer. at: where to ask how far it is: "location" (the header), a path, or
+    JSONPath of a path in the answer. field: JSONPath of the state there, and the states that mean done or failed; "":
+    the status says it, 202 while it goes on. within: seconds it may take; every: seconds between two questions."""
 
     at: str = "location"
     field: str = ""

@@ -89,7 +89,7 @@ def hosts(names: Sequence[str]) -> list[HostSpec]:
 def parts(worlds: Mapping[str, object], journal: Memo) -> Parts:
     telemetry, masker = Telemetry(), Masker()
     vault = Vault(Identities(Path("/nonexistent")), masker, lambda source: b"", telemetry.span)
-    return Parts(KINDS, Sessions({"ssh": Worlds(worlds)}), journal, telemetry, vault, masker)
+    return Parts(KINDS, Sessions({"ssh": lambda: Worlds(worlds)}), journal, telemetry, vault, masker)
 
 
 def test_what_goes_wrong_on_one_host_stays_with_that_host() -> None:

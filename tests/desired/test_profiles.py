@@ -11,9 +11,9 @@ import yaml
 from fleet.desired.compile import Compiler
 from fleet.desired.load import load
 from fleet.desired.profiles import every_kind
+from fleet.desired.source import memory_tree
 from fleet.kinds import KINDS
 from fleet.kinds.http_object import HttpObjectSpec
-from tests.describe import memory_tree
 
 PROFILES = sorted(set(every_kind()) - set(KINDS))
 HOSTS = "hosts:\n  api: {connection: {type: http, url: 'https://api.example/v1'}}\n"

@@ -14,7 +14,7 @@ import pytest
 
 from fleet.errors import Failure, TransportError
 from fleet.model.host import Target
-from fleet.transports import scan_host_keys
+from fleet.transports.scan import scan_host_keys
 from fleet.transports.ssh import TRIES, SSHTransport, pause
 from fleet.transports.ssh_errors import PENALTY
 from tests.transports import sshd as real

@@ -70,7 +70,7 @@ async def _scan(hosts: Sequence[HostSpec], key_file: str) -> tuple[dict[str, lis
     """Environment → keys; and the hosts that did not answer."""
     import asyncio
 
-    from fleet.transports import scan_host_keys
+    from fleet.transports.scan import scan_host_keys
 
     keys: dict[str, list[HostKey]] = {}
     failed: Failed = []
