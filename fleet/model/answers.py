@@ -11,7 +11,7 @@ from fleet.model.step import Outcome, Status
 
 
 def written(answers: Iterable[Answered]) -> bytes:
-    said = [{"status": a.status, "headers": dict(a.headers), "body": list(a.body), "error": a.error} for a in answers]
+    said = [[a.status, dict(a.headers), list(a.body), a.error, a.seconds] for a in answers]
     return json.dumps(said).encode()
 
 
@@ -19,5 +19,5 @@ def answers(outcome: Outcome) -> list[Answered]:
     """One for each request of the task, in order. Raises ValueError with the reason when the task failed."""
     if outcome.status is not Status.OK:
         raise ValueError(outcome.output.decode(errors="backslashreplace") or str(outcome.status))
-    found: list[dict[str, Any]] = json.loads(outcome.output or b"[]")
-    return [Answered(one["status"], one["headers"], one["body"], one["error"]) for one in found]
+    found: list[list[Any]] = json.loads(outcome.output or b"[]")
+    return [Answered(*one) for one in found]

@@ -70,9 +70,11 @@ class Api:
 @dataclass(frozen=True, slots=True)
 class Answered:
     """What became of one request of a look. error: why there is no answer, else "". headers: names in lower case, the
-    few that a kind may ask for. body: of each page the JSON value, one unless it was asked page by page."""
+    few that a kind may ask for. body: of each page the JSON value, one unless it was asked page by page; the text,
+    where that was asked for. seconds: of the last page's try."""
 
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Sequence[Any] = ()
     error: str = ""
+    seconds: float = 0.0

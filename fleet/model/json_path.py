@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 - the library is imported by those who have objects of an API: it takes longer than a short command
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,14 @@ def compiled(expression: str) -> JSONPath:
     if not isinstance(found, JSONPath):
         raise ValueError("expected one JSONPath")
     return found
+
+
+def parsed(text: str) -> Any:
+    """The document, or MISSING for what is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return MISSING
 
 
 def find(expression: str, document: Any) -> list[Any]:

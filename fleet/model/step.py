@@ -85,7 +85,8 @@ class Request:
     URL, with its query. route: the same for traces, without values.
 
     accept: statuses beside 2xx that are answers (404: it is not there). key: the API honours Idempotency-Key, which
-    makes a POST safe to repeat; repeatable: it is so by itself, whatever its method. pages, job: see there.
+    makes a POST safe to repeat; repeatable: it is so by itself, whatever its method. raw: the answer is
+    taken as text. pages, job: see there.
     """
 
     method: str
@@ -99,15 +100,20 @@ class Request:
     api: str = ""
     pages: Pages | None = None
     job: Job | None = None
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
     """Compare and swap for an API: asked once more before a task's first change. agrees: "" while what was observed
-    holds, else why not: conflict. After a POST whose answer was lost it says whether that was carried out."""
+    holds, else why not: conflict. After a POST whose answer was lost it says whether that was carried out.
+
+    within: seconds for what should become so to become so; then it is failed, and no conflict.
+    """
 
     request: Request
     agrees: Callable[[Answered], str]
+    within: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from fleet.transports.http_long import ask, finished
 # What concerns the API as a whole: then nothing is known of any of its objects.
 UNREACHABLE = (Failure.DNS, Failure.REFUSED, Failure.TIMEOUT, Failure.TLS, Failure.ADDRESS, Failure.AUTH, Failure.LOST)
 PRECONDITION_FAILED = 412
+EVERY = 1.0  # seconds between two questions to what is waited for
 # After these nobody knows whether it was done.
 DOUBTFUL = (Failure.LOST, Failure.SERVER, Failure.ANSWER)
 
@@ -129,8 +130,9 @@ class _Run:
             try:
                 if isinstance(step, Check):
                     check = step
-                    if wrong := step.agrees(await self._once(step.request)):
-                        return Outcome(task.id, Status.CONFLICT, None, wrong.encode(), number)
+                    if wrong := await self._disagrees(step):
+                        status = Status.FAILED if step.within else Status.CONFLICT
+                        return Outcome(task.id, status, None, wrong.encode(), number)
                 elif isinstance(step, Request):
                     found = await self._sent(step, check)
                     if found.status == PRECONDITION_FAILED and PRECONDITION_FAILED not in step.accept:
@@ -142,6 +144,18 @@ class _Run:
                 status = Status.UNKNOWN if doubt else Status.FAILED
                 return Outcome(task.id, status, None, str(error).encode(), number)
         return Outcome(task.id, Status.OK, 0, written(said))
+
+    async def _disagrees(self, check: Check) -> str:
+        """What several ask is asked once; what is waited for is asked now, and again and again."""
+        if not check.within:
+            return check.agrees(await self._once(check.request))
+        wrong = check.agrees(await ask(self._client(check.request), check.request))
+        left = check.within
+        while wrong and left > 0:
+            await self._client(check.request).wait(min(left, EVERY))
+            left -= EVERY
+            wrong = check.agrees(await ask(self._client(check.request), check.request))
+        return wrong
 
     async def _sent(self, request: Request, check: Check | None) -> Answered:
         """When the answer was lost, what was seen before says whether it was done: still the same, it was not."""

@@ -29,17 +29,20 @@ async def ask(client: ApiClient, request: Request) -> Answered:
             raise TransportError(Failure.ANSWER, f"the answer goes on for more than {MAX_PAGES:,} pages")
         seen.add(path)
         answer = await client.ask(_at(request, path))
-        said = answered(answer)
+        said = answered(answer, request.raw)
         bodies += said.body
         path = _next(request, path, said, len(seen)) if request.pages and said.status < 300 else ""
     assert said is not None
-    return Answered(said.status, said.headers, bodies)
+    return Answered(said.status, said.headers, bodies, seconds=said.seconds)
 
 
-def answered(answer: Answer) -> Answered:
-    """Raises TransportError when what should be JSON is not."""
+def answered(answer: Answer, raw: bool = False) -> Answered:
+    """raw: as text, whatever it is. Raises TransportError when what should be JSON is not."""
     kept = {name: answer.headers[name] for name in KEPT if name in answer.headers}
-    return Answered(answer.status, kept, [answer.json()] if answer.body and answer.status < 300 else [])
+    if raw:
+        return Answered(answer.status, kept, [answer.body.decode(errors="replace")], seconds=answer.seconds)
+    body = [answer.json()] if answer.body and answer.status < 300 else []
+    return Answered(answer.status, kept, body, seconds=answer.seconds)
 
 
 async def finished(client: ApiClient, request: Request, found: Answered) -> Answered:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -23,11 +24,12 @@ REDIRECTS = (301, 302, 303, 307, 308)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server said, whole. headers: names in lower case."""
+    """What the server said, whole. headers: names in lower case. seconds: that it took."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    seconds: float = 0.0
 
     def json(self) -> Any:
         """Raises TransportError when it is anything else: a proxy's page, half a document."""
@@ -96,9 +98,11 @@ class Wire:
         if not addresses:
             hint = "if that is meant, list its network under `networks:` of the connection"
             raise TransportError(Failure.ADDRESS, f"{host} leads to addresses that are not allowed", hint)
+        began = time.monotonic()
         try:
             async with asyncio.timeout(self._api.timeout):
-                return await self._sent(message, addresses[0])
+                answer = await self._sent(message, addresses[0])
+                return replace(answer, seconds=time.monotonic() - began)
         except TimeoutError as error:
             raise TransportError(Failure.LOST, f"no whole answer within {self._api.timeout:g} s") from error
         except httpx.ConnectTimeout as error:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -216,6 +217,28 @@ def test_alertmanager(desk: Desk, alertmanager: Alertmanager) -> None:
 
     life(desk, first, second, expire, created(first))
     assert told() == []
+
+
+def test_a_check_is_waited_for_and_holds_up_what_needs_it(desk: Desk, alertmanager: Alertmanager) -> None:
+    desk.connect(alertmanager)
+    healthy = {"path": "/-/healthy", "contains": "OK", "seconds": 5}
+    version = {"path": "/api/v2/status", "json": {"$.cluster.status": "disabled", "$.config.original": "?"}}
+    desk.resources({"http_check": {"healthy": healthy}})
+    assert desk.changes() == {}
+    silence = {"path": "/api/v2/silences", "json": {"$[?@.comment=='by hand'].status.state": "active"}, "within": 20}
+    desk.resources({"http_check": {"silenced": silence, "version": {**version, "needs": ["http_check:silenced"]}}})
+    assert desk.changes() == {"http_check:silenced": "update", "http_check:version": "update"}
+    matchers = [{"name": "a", "value": "b", "isRegex": False}]
+    said = {"comment": "by hand", "createdBy": "x", "matchers": matchers,
+            "startsAt": "1970-01-01T00:00:00Z", "endsAt": "2099-01-01T00:00:00Z"}  # fmt: skip
+    later = threading.Timer(2.0, lambda: alertmanager.ask("POST", "/api/v2/silences", said))
+    later.start()
+    done = desk.fleet("apply", "--yes", "--json")
+    later.join()
+    outcomes = {one["resource"]: one for one in done.json["hosts"][0]["outcomes"]}
+    assert outcomes["http_check:silenced"]["status"] == "ok"
+    assert outcomes["http_check:version"]["status"] == "failed" and done.code != 0
+    assert "$.config.original is" in outcomes["http_check:version"]["output"]
 
 
 def test_redfish(desk: Desk, redfish: Redfish) -> None:

@@ -50,6 +50,8 @@ def answers(kind: str) -> tuple[Sequence[Resource], bytes]:
         return [sample(kind)], SERVICE
     if kind == "http_object":
         return [sample(kind)], written([Answered(200, {}, [{"rrsets": [{"name": "www.example.org.", "type": "A"}]}])])
+    if kind == "http_check":
+        return [sample(kind)], written([Answered(200, {}, ['{"database": "ok"}'])])
     found = []
     for case in cases():
         if case.kind == kind:
