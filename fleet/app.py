@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fleet.controller.prune import Orphans, orphans, removing
 from fleet.controller.run import Parts, Run, closed, run_all
 from fleet.controller.sessions import Sessions
 from fleet.converge.facts import gather
@@ -115,6 +116,27 @@ class App:
         if not chosen:
             raise UsageError(_nothing_selected(every, selection))
         return chosen
+
+    async def orphans(self, fleet: Fleet, selection: Selection) -> Orphans:
+        """What fleet made behind APIs and this revision names no more: of the hosts that are meant, and of hosts that
+        are gone when whole environments are meant."""
+        await self._open()
+        assert self._history is not None
+        found = orphans(fleet.hosts, await self._history.made(), fleet.kinds)
+        there = {(host.environment, host.name): selection.takes(host) for host in fleet.hosts}
+        whole = not (selection.hosts or selection.roles or selection.labels)
+        wanted = selection.environments
+        return found.of(lambda key: there.get(key, whole and (not wanted or key[0] in wanted)))
+
+    def removing(self, fleet: Fleet, hosts: Sequence[HostSpec], found: Orphans, limit: int) -> tuple[HostSpec, ...]:
+        """The hosts with what they are to remove. Raises UsageError when that is more than the limit."""
+        if found.count > limit:
+            names = ", ".join(found.names()[:5]) + (", …" if found.count > 5 else "")
+            raise UsageError(
+                f"would remove {found.count} objects that Git names no more, limit {limit}: {names}; "
+                f"nothing was changed; if that is meant, say --prune={found.count}"
+            )
+        return removing(hosts, found, fleet.hosts, fleet.kinds)
 
     async def run(self, fleet: Fleet, hosts: Sequence[HostSpec], apply: bool, watcher: Watcher) -> RunResult:
         """One pass over each host, recorded. Never raises for what happens on hosts."""

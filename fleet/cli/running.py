@@ -7,7 +7,8 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,12 +25,14 @@ from fleet.cli.ranges import by_environment
 from fleet.cli.render_change import Detail
 from fleet.cli.render_plan import closing, render
 from fleet.cli.tally import Tally
+from fleet.cli.words import count
 from fleet.model.change import PassResult
 from fleet.model.host import HostSpec
+from fleet.model.made import Made
 from fleet.telemetry import HostTime
 
 if TYPE_CHECKING:
-    from fleet.app import App
+    from fleet.app import App, Selection
     from fleet.desired.compile import Fleet
 
 
@@ -37,7 +40,8 @@ if TYPE_CHECKING:
 class Job:
     """What is run, and how it is told. again: the options that select the same hosts once more (" -e dev").
 
-    short: which changes, without their diffs.
+    short: which changes, without their diffs. orphans: how many objects are in Git no more that nobody asked to remove;
+    left: those that cannot be, since Git says nothing of their API either.
     """
 
     app: App
@@ -46,6 +50,8 @@ class Job:
     invocation: Invocation
     again: str
     short: bool = False
+    orphans: int = 0
+    left: Sequence[Made] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,14 @@ class Ran:
     interrupted: bool = False
     times: tuple[HostTime, ...] = ()
     trace_id: str = ""
+
+
+async def with_orphans(job: Job, selection: Selection, prune: int | None) -> Job:
+    """The job that also removes what Git names no more, at most `prune` objects; None: that only tells of them."""
+    found = await job.app.orphans(job.fleet, selection)
+    if prune is None:
+        return replace(job, orphans=found.count)
+    return replace(job, hosts=job.app.removing(job.fleet, job.hosts, found, prune), left=found.left)
 
 
 async def run_hosts(job: Job, hosts: Sequence[HostSpec], apply: bool) -> Ran:
@@ -78,11 +92,18 @@ def answer(job: Job, ran: Ran, applied: bool) -> Answer:
     blocks = [render(ran.results, detail), _unfinished_text(ran, applied)]
     if job.invocation.trace:
         blocks.append(render_trace.render(ran.times))
+    if job.orphans and not applied:
+        what = f"{count(job.orphans, 'object')} that fleet made behind APIs: the repository names no such any more"
+        blocks.append(f"{what}\nsee them with --prune")
+    for url, ones in groupby(sorted(job.left, key=lambda one: one.url), key=lambda one: one.url):
+        names = one_line(", ".join(sorted(one.resource for one in ones)), 500)
+        blocks.append(f"left at {url}, to which nothing in the repository leads any more: {names}")
     blocks.append(heading(job) + closing(ran.results, applied, job.again, len(ran.unfinished)))
     document: dict[str, Any] = {
         **source_document(job.fleet),
         "interrupted": ran.interrupted,
         **results_document(ran.results),
+        "orphans": job.orphans,
         "unfinished": [{"host": h.name, "environment": h.environment} for h in ran.unfinished],
     }
     if job.invocation.trace:

@@ -21,6 +21,16 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 short_option = click.option("--short", is_flag=True, help="Only which resources change, without the diffs.")
 
+prune_option = click.option(
+    "--prune",
+    type=click.IntRange(0),
+    is_flag=False,
+    flag_value=10,
+    metavar="[MOST]",
+    help="Also remove what fleet made behind APIs and the repository names no more; nothing at all when that would be "
+    "more than MOST objects (10).",
+)
+
 
 def selects_hosts(function: Function) -> Function:
     """Adds -e, --host, --role and --label, and hands them over as `selection`, a fleet.app.Selection."""
@@ -71,7 +81,7 @@ def _labels(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
     return tuple(pairs)
 
 
-def again(selection: Selection, invocation: Invocation) -> str:
+def again(selection: Selection, invocation: Invocation, prune: int | None = None) -> str:
     """The options that say the same once more, to be pasted."""
     words: list[str] = []
     if invocation.working_tree:
@@ -81,4 +91,5 @@ def again(selection: Selection, invocation: Invocation) -> str:
     for option, values in (("-e", selection.environments), ("--host", selection.hosts), ("--role", selection.roles)):
         words += [word for value in values for word in (option, value)]
     words += [word for key, value in selection.labels for word in ("--label", f"{key}={value}")]
+    words += [] if prune is None else [f"--prune={prune}"]
     return "".join(f" {one_line(shlex.quote(word))}" for word in words)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from fleet.controller.prune import ROLE, ledger
 from fleet.controller.sessions import Sessions
 from fleet.converge.drive import Intent, run_pass
 from fleet.converge.witness import Memory
@@ -100,6 +101,9 @@ async def _one(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher) -> None
         result = replace(result, plan=shown, error=_masked(result.error, parts.masker))
         span.set(verdict=str(result.verdict), round_trips=result.round_trips)
         await parts.journal.record(run.number, result, parts.telemetry.trace_id)
+        made, gone = ledger(spec, result, parts.kinds)
+        if made or gone:
+            await parts.journal.keep_made(spec.environment, spec.name, made, gone)
         if result.plan is not None and result.verdict not in (Verdict.UNREACHABLE, Verdict.UNKNOWN):
             right = _right(spec, result.plan, result)
             withheld = _withheld(spec, right, run.withheld.get((spec.environment, spec.name), ()))
@@ -148,7 +152,7 @@ def _right(spec: HostSpec, plan: Plan, result: PassResult) -> dict[str, str]:
     wrong = set(result.remaining) | set(plan.unreadable)
     if not result.outcomes:
         wrong |= {change.resource.id for change in plan.changes}
-    return {r.id: r.digest for r in spec.resources if r.id not in wrong}
+    return {r.id: r.digest for r in spec.resources if r.id not in wrong and r.role != ROLE}
 
 
 def closed(resource: Resource, withheld: Collection[str]) -> bool:

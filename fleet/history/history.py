@@ -28,6 +28,7 @@ from fleet.history.masked import Mask, masked_plan, masked_result
 from fleet.history.records import ChangeRecord, Content, PassRecord, RunRecord
 from fleet.history.writer import Limits, Writer
 from fleet.model.change import PassResult, Plan
+from fleet.model.made import Made
 
 HostKey = tuple[str, str]  # environment, host
 KEYED_LIMIT = 20_000  # digests kept under the key, so that a long life does not fill the memory
@@ -135,6 +136,15 @@ class History:
         text = json.dumps({**known, read.WITHHELD: sorted(withheld)} if withheld else known)
         self._writer.put((statements.SETTLE, [(environment, host, text)]))
 
+    async def keep_made(self, environment: str, host: str, made: Sequence[Made], gone: Collection[Made] = ()) -> None:
+        """Objects that a pass made behind APIs, and those it removed. Batched."""
+        self._writer.put((statements.UNMAKE, [(environment, host, one.url, one.place) for one in gone]))
+        rows = [
+            (environment, host, one.url, one.place, one.resource, json.dumps(dict(one.memento)), one.order)
+            for one in made
+        ]
+        self._writer.put((statements.MAKE, rows))
+
     def _under_key(self, digest: str) -> str:
         known = self._keyed.get(digest)
         if known is None:
@@ -213,6 +223,14 @@ class History:
     async def withheld(self) -> dict[HostKey, frozenset[str]]:
         """(environment, host) → resources that held a secret when they were last settled."""
         return read.withheld(await self._rows(statements.WITHHELD, {}))
+
+    async def made(self) -> dict[HostKey, list[Made]]:
+        """(environment, host) → what fleet made behind APIs there and did not remove since."""
+        found: dict[HostKey, list[Made]] = {}
+        for row in await self._rows(statements.MADE, {}):
+            one = Made(row["url"], row["place"], row["resource"], json.loads(row["memento"]), row["position"])
+            found.setdefault((row["environment"], row["host"]), []).append(one)
+        return found
 
     async def _changes(self, sql: str, asked: Mapping[str, Any]) -> list[ChangeRecord]:
         rows = await self._rows(sql, asked)

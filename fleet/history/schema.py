@@ -46,4 +46,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             environment TEXT NOT NULL, host TEXT NOT NULL, digests TEXT NOT NULL,
             PRIMARY KEY (environment, host)) WITHOUT ROWID""",
     ),
+    (
+        # What fleet made behind APIs and has not removed since.
+        """CREATE TABLE made (
+            environment TEXT NOT NULL, host TEXT NOT NULL, url TEXT NOT NULL, place TEXT NOT NULL,
+            resource TEXT NOT NULL, memento TEXT NOT NULL, position INTEGER NOT NULL,
+            PRIMARY KEY (environment, host, url, place)) WITHOUT ROWID""",
+    ),
 )

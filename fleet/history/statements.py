@@ -44,6 +44,11 @@ OPEN_INTENTS = f"""{CHANGES} WHERE changes.status IS NULL AND NOT EXISTS (SELECT
 CONTENTS = "SELECT digest, size, data FROM contents WHERE digest IN (SELECT value FROM json_each(:digests))"
 FACTS = """SELECT environment, host, facts FROM facts
     WHERE :host = '' OR (environment = :environment AND host = :host)"""
+MAKE = """INSERT INTO made (environment, host, url, place, resource, memento, position) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (environment, host, url, place) DO UPDATE SET
+    resource = excluded.resource, memento = excluded.memento, position = excluded.position"""
+UNMAKE = "DELETE FROM made WHERE environment = ? AND host = ? AND url = ? AND place = ?"
+MADE = "SELECT environment, host, url, place, resource, memento, position FROM made"
 SETTLED = "SELECT environment, host, digests FROM settled"
 # Hosts with something withheld: JSON with an empty key, which no resource has.
 WITHHELD = """SELECT environment, host, digests FROM settled WHERE instr(digests, '"": [') > 0"""

@@ -7,13 +7,13 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, Strict, model_validator
 
-from fleet.kinds import _http_read, _http_write
+from fleet.kinds import _http_read, _http_removal, _http_write
 from fleet.kinds._http_spec import PLACE, CallSpec, Compare, ReadSpec
 from fleet.kinds._spec import EnsureField, Spec, check_text
 from fleet.model import json_path, sealed
 from fleet.model.change import Change
 from fleet.model.host import Resource
-from fleet.model.kind import Kind, Probe, Stage
+from fleet.model.kind import Kind, Probe, Removal, Stage
 from fleet.model.step import Step
 from fleet.model.value import State
 
@@ -125,5 +125,10 @@ KIND = Kind(
     owns=_claim,
     wants=lambda name, spec: (),
     over="api",
+    removal=Removal(
+        _http_removal.place,
+        _http_removal.memento,
+        lambda said, api: HttpObjectSpec(**said, api=api, ensure="absent"),
+    ),
     unseen=lambda spec: tuple(name for name in spec.fields() if _below(name, spec.write_only)),
 )

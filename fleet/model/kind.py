@@ -41,6 +41,19 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """How what fleet made is removed once nobody names it any more.
+
+    place(resource): which thing it is, whatever it is called. memento(resource): what must be remembered of it, plain
+    values; None when that is not enough. spec(memento, api): the Spec of its absence.
+    """
+
+    place: Callable[[Resource], str]
+    memento: Callable[[Resource], Mapping[str, Any] | None]
+    spec: Callable[[Mapping[str, Any], str], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """One sort of thing. Lives in kinds/NAME.py as `KIND`.
 
@@ -64,6 +77,7 @@ class Kind:
         and while what is declared stays the same.
     expand(name, spec): what the Spec of a profile's kind stands for; everything but `check` gets that. Raises
         ValueError.
+    removal: see there; None: it is never removed but by `ensure: absent`.
     over: what it needs: a shell on the host, or an API (the host itself, or the one that `spec.api` names).
     """
 
@@ -83,4 +97,5 @@ class Kind:
     idle: Callable[[Any], str] = lambda spec: ""
     unseen: Callable[[Any], tuple[str, ...]] = lambda spec: ()
     expand: Callable[[str, Any], Any] | None = None
+    removal: Removal | None = None
     over: Literal["shell", "api"] = "shell"

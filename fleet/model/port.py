@@ -7,6 +7,7 @@ from typing import Protocol
 
 from fleet.model.change import PassResult, Plan
 from fleet.model.host import Target
+from fleet.model.made import Made
 from fleet.model.step import Batch, Outcome, Report
 
 
@@ -45,6 +46,10 @@ class Journal(Protocol):
 
     async def settle(
         self, environment: str, host: str, digests: Mapping[str, str], withheld: Collection[str] = ()
+    ) -> None: ...
+
+    async def keep_made(
+        self, environment: str, host: str, made: Sequence[Made], gone: Collection[Made] = ()
     ) -> None: ...
 
     async def finish_run(self, run: int, verdicts: Sequence[str]) -> None: ...

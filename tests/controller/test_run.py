@@ -13,6 +13,7 @@ from fleet.errors import Failure, TransportError
 from fleet.masking import Masker
 from fleet.model.change import PassResult, Plan, Verdict
 from fleet.model.host import HostSpec, Target
+from fleet.model.made import Made
 from fleet.model.port import Session
 from fleet.model.step import Batch, Outcome, Report
 from fleet.secrets.identities import Identities
@@ -48,6 +49,9 @@ class Memo:
     async def settle(
         self, environment: str, host: str, digests: Mapping[str, str], withheld: Collection[str] = ()
     ) -> None: ...
+
+    async def keep_made(self, environment: str, host: str, made: Sequence[Made], gone: Collection[Made] = ()) -> None:
+        pass
 
     async def finish_run(self, run: int, verdicts: Sequence[str]) -> None:
         self.finished = [str(verdict) for verdict in verdicts]

@@ -13,7 +13,7 @@ from fleet.cli.exit_codes import ExitCode
 from fleet.cli.opening import open_fleet
 from fleet.cli.options import Invocation
 from fleet.cli.options import command as fleet_command
-from fleet.cli.selection import again, selects_hosts, short_option
+from fleet.cli.selection import again, prune_option, selects_hosts, short_option
 from fleet.cli.words import count
 from fleet.errors import UsageError
 from fleet.model.change import Verdict
@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 )
 @click.option("--yes", is_flag=True, help="Do not ask. Needed where there is no terminal.")
 @short_option
+@prune_option
 @selects_hosts
 @click.pass_obj
-def command(invocation: Invocation, selection: Selection, short: bool, yes: bool) -> Answer:
+def command(invocation: Invocation, selection: Selection, short: bool, yes: bool, prune: int | None) -> Answer:
     """Change hosts so that they are as the repository says.
 
     On a terminal it shows the plan and asks first. With --yes it changes at once and shows each change with what
@@ -43,16 +44,20 @@ def command(invocation: Invocation, selection: Selection, short: bool, yes: bool
     more afterwards: only that second look says "changed". Without a terminal, --yes is required.
     """
     from fleet.cli.run_async import run_async
-    from fleet.cli.running import Job, answer, run_hosts
+    from fleet.cli.running import Job, answer, run_hosts, with_orphans
+
+    async def work(job: Job) -> Answer:
+        job = await with_orphans(job, selection, prune)
+        if yes:
+            return answer(job, await run_hosts(job, job.hosts, apply=True), applied=True)
+        return await _ask_and_apply(job)
 
     if not yes and (invocation.json or not sys.stdin.isatty() or not sys.stderr.isatty()):
-        same = again(selection, invocation)  # never a hint that would reach more hosts than were meant
+        same = again(selection, invocation, prune)  # never a hint that would reach more hosts than were meant
         raise UsageError(f"there is no terminal to ask on; say `fleet apply{same} --yes` to change without a question")
     app, fleet = open_fleet(invocation)
-    job = Job(app, fleet, app.select(fleet, selection), invocation, again(selection, invocation), short)
-    if yes:
-        return answer(job, run_async(app.closing(run_hosts(job, job.hosts, apply=True))), applied=True)
-    return run_async(app.closing(_ask_and_apply(job)))
+    job = Job(app, fleet, app.select(fleet, selection), invocation, again(selection, invocation, prune), short)
+    return run_async(app.closing(work(job)))
 
 
 async def _ask_and_apply(job: Job) -> Answer:
