@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import shutil
@@ -64,6 +65,19 @@ def with_fresh_secrets(repository: Path, age_dir: Path) -> list[str]:
         for keys in rest:
             work.set(keys, secrets.token_hex(16))
     return [str(path.relative_to(repository)) for path in files]
+
+
+def secret_of(repository: Path, age_dir: Path, environment: str, name: str) -> str:
+    """One secret of the example, for a throw-away server that must know it, too. Raises SecretError."""
+    from fleet.secrets.identities import Identities  # noqa: PLC0415
+    from fleet.secrets.program import decrypt  # noqa: PLC0415
+
+    path = repository / "environments" / environment / "secrets.sops.yaml"
+    variables = Identities(age_dir).child_environment(environment, remote=False)
+    found: Any = json.loads(asyncio.run(decrypt(path.read_bytes(), "yaml", variables, False)))
+    for key in name.split("."):
+        found = found[key]
+    return str(found)
 
 
 def pin(directory: Path, sandbox: Sandbox) -> None:

@@ -7,10 +7,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from fleet.desired.load import load
+from fleet.desired.profiles import every_kind
 from fleet.desired.schema import HEADER, header, schema
 from fleet.desired.source import memory_tree
 from fleet.desired.yaml import parse
-from fleet.kinds import KINDS
 from tests.desired import kinds
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "environments"
@@ -27,17 +27,17 @@ def _validator(found: dict[str, Any], sort: str) -> Draft202012Validator:
 
 
 def test_it_is_a_valid_schema_and_describes_everything() -> None:
-    found = schema(KINDS)
+    found = schema(every_kind())
     Draft202012Validator.check_schema(found)
     described = found["$defs"]["role"]["properties"]["resources"]["properties"]
-    assert list(described) == list(KINDS)
+    assert list(described) == list(every_kind())
 
 
 def test_the_example_is_valid_and_says_which_schema_it_follows() -> None:
-    found = schema(KINDS)
+    found = schema(every_kind())
     paths = sorted(str(path.relative_to(EXAMPLE)) for path in EXAMPLE.rglob("*") if path.is_file())
     tree = memory_tree({path: (EXAMPLE / path).read_bytes() for path in paths})
-    assert load(tree, KINDS, None).problems == ()
+    assert load(tree, every_kind(), None).problems == ()
     documents = [path for path in paths if path.endswith(".yaml") and "/files/" not in path and ".sops." not in path]
     assert len(documents) >= 8
     for path in documents:

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fleet.errors import SandboxError
 from fleet.sandbox import HostRequest, Sandbox, SandboxHost
 from fleet.sandbox.example import commit
-
-
-@dataclass
-class Done:
-    """A finished `fleet`."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
+from tests.e2e.desk import Desk, Done, new_desk
 
 
 @dataclass
@@ -108,3 +94,9 @@ def lab(tmp_path: Path) -> Iterator[Field]:
         yield made
     finally:
         made.sandbox.down()
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """For one API, which the test connects."""
+    return new_desk(tmp_path)

@@ -3,98 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import httpx
-import pytest
 
-from fleet.sandbox.example import commit
-from tests.e2e.conftest import Done
+from tests.e2e.desk import Desk, Said, absent, created
+from tests.secrets.keys import encrypted, make_key
 from tests.servers.alertmanager import Alertmanager
 from tests.servers.powerdns import PowerDNS
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.redfish import Redfish
-from tests.servers.server import Server
-
-
-@dataclass
-class Desk:
-    """A repository of one environment with one API as its host, and `fleet` beside it."""
-
-    root: Path
-    lines: dict[str, str] = field(default_factory=dict)
-
-    def connect(self, server: Server, path: str = "", **more: Any) -> None:
-        """The server's credentials are headers: what a test of logins says, it says as `auth`."""
-        said = {"type": "http", "url": server.url + path, "networks": ["127.0.0.0/8"], **more}
-        if server.headers and "auth" not in more:
-            said["auth"] = {"header": dict(server.headers)}
-        self.write({"lab/hosts.yaml": json.dumps({"hosts": {"api": {"connection": said}}})})
-
-    def write(self, files: dict[str, str]) -> None:
-        for name, text in files.items():
-            path = self.root / "repository/environments" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        commit(self.root / "repository", "edit")
-
-    def resources(self, said: dict[str, Any]) -> None:
-        self.write({"base/roles/all.yaml": json.dumps({"resources": said})})
-
-    def fleet(self, *words: str) -> Done:
-        own = {"FLEET_STATE_DIR": str(self.root / "state"), "FLEET_CACHE_DIR": str(self.root / "cache"), **self.lines}
-        lines = {k: v for k, v in os.environ.items() if not k.startswith(("FLEET_", "OTEL_"))} | own
-        call = [sys.executable, "-m", "fleet.cli.main", *words]
-        done = subprocess.run(
-            call, cwd=self.root / "repository", env=lines, capture_output=True, text=True, check=False, timeout=100
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
-
-    def changes(self, *options: str) -> dict[str, str]:
-        """Resource id → action, of a plan."""
-        said = self.fleet("plan", "--json", *options)
-        assert said.code in (0, 2), said.err + said.out
-        plans = said.json["plans"].values()
-        return {one["resource"]: one["action"] for plan in plans for one in plan["changes"]}
-
-    def apply(self, expected: dict[str, str]) -> None:
-        """Exactly these changes, and then none."""
-        assert self.changes() == expected
-        done = self.fleet("apply", "--yes")
-        assert done.code == 0, done.out + done.err
-        assert self.changes() == {}
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    (tmp_path / "repository").mkdir()
-    subprocess.run(["git", "init", "-q", "-b", "main", str(tmp_path / "repository")], check=True)
-    made = Desk(tmp_path)
-    made.write({"base/environment.yaml": "roles: {all: {}}\n"})
-    yield made
-
-
-Said = dict[str, dict[str, Any]]
-
-
-def created(said: Said) -> dict[str, str]:
-    return {f"{kind}:{name}": "create" for kind, named in said.items() for name in named}
-
-
-def absent(said: Said, **keep: tuple[str, ...]) -> Said:
-    """The same resources, not wanted any more. keep: kind → what is needed to find one."""
-    return {
-        kind: {name: {"ensure": "absent", **{k: v[k] for k in keep.get(kind, ())}} for name, v in named.items()}
-        for kind, named in said.items()
-    }
 
 
 def life(
@@ -145,77 +65,6 @@ def test_powerdns(desk: Desk, powerdns: PowerDNS) -> None:
     desk.resources({"powerdns_zone": {"one.example.": {"ensure": "absent"}}})
     desk.apply({"powerdns_zone:one.example.": "remove"})
     assert "one.example" not in powerdns.pdnsutil("list-all-zones")
-
-
-ZONE = f"p{secrets.token_hex(4)}.example."
-
-
-def pruning(desk: Desk, powerdns: PowerDNS) -> Said:
-    desk.connect(powerdns, "/api/v1/servers/localhost")
-    said: Said = {
-        "powerdns_zone": {ZONE: {"nameservers": [f"ns.{ZONE}"]}},
-        "powerdns_record": {f"{n}.{ZONE} A": {"zone": ZONE, "records": ["192.0.2.1"]} for n in ("a", "b", "c")},
-    }
-    powerdns.ask("DELETE", f"/api/v1/servers/localhost/zones/{ZONE}")
-    desk.resources(said)
-    desk.apply(created(said))
-    return said
-
-
-def test_what_nobody_names_any_more_is_removed_when_that_is_asked_for(desk: Desk, powerdns: PowerDNS) -> None:
-    said = pruning(desk, powerdns)
-    del said["powerdns_record"][f"a.{ZONE} A"]
-    desk.resources(said)
-    plain = desk.fleet("plan")
-    assert plain.code == 0 and "1 object that fleet made behind APIs" in plain.out and "--prune" in plain.out
-    assert desk.changes("--prune") == {f"powerdns_record:a.{ZONE} A": "remove"}
-    assert powerdns.dig(f"a.{ZONE}", "A").split() == ["192.0.2.1"]
-    assert desk.fleet("apply", "--yes", "--prune").code == 0
-    assert powerdns.dig(f"a.{ZONE}", "A") == "" and powerdns.dig(f"b.{ZONE}", "A") != ""
-    assert desk.changes("--prune") == {} and "fleet made" not in desk.fleet("plan").out
-
-
-def test_all_at_once_goes_in_order_and_only_below_the_limit(desk: Desk, powerdns: PowerDNS) -> None:
-    pruning(desk, powerdns)
-    desk.resources({})
-    refused = desk.fleet("apply", "--yes", "--prune=3")
-    assert refused.code == 1 and "would remove 4 objects" in refused.err and "limit 3" in refused.err
-    assert powerdns.dig(f"a.{ZONE}", "A") != ""
-    assert desk.fleet("apply", "--yes", "--prune").code == 0
-    assert ZONE.rstrip(".") not in powerdns.pdnsutil("list-all-zones")
-    assert desk.changes("--prune") == {}
-
-
-def test_what_fleet_did_not_make_or_what_is_only_called_otherwise_stays(desk: Desk, powerdns: PowerDNS) -> None:
-    said = pruning(desk, powerdns)
-    powerdns.pdnsutil("add-record", ZONE, "mine", "A", "60", "192.0.2.99")
-    said["powerdns_record"][f"mine.{ZONE} A"] = {"zone": ZONE, "ttl": 60, "records": ["192.0.2.99"]}
-    desk.resources(said)
-    assert desk.changes() == {}
-    del said["powerdns_record"][f"mine.{ZONE} A"]
-    moved = {"read": {"path": f"/zones/{ZONE}", "items": "$.rrsets", "match": {"name": f"b.{ZONE}", "type": "A"}}}
-    del said["powerdns_record"][f"b.{ZONE} A"]
-    desk.resources({**said, "http_object": {"another name": moved}})
-    assert desk.changes("--prune") == {}
-    assert powerdns.dig(f"mine.{ZONE}", "A") != ""
-
-
-def test_a_host_that_goes_takes_along_what_it_made_and_an_api_that_is_gone_keeps_it(
-    desk: Desk, powerdns: PowerDNS
-) -> None:
-    pruning(desk, powerdns)
-    hosts = (desk.root / "repository/environments/lab/hosts.yaml").read_text()
-    desk.write({"lab/hosts.yaml": hosts.replace('"api":', '"other":', 1)})
-    assert desk.changes("--prune") == {}  # the same objects, named by another host
-    desk.resources({"powerdns_zone": {ZONE: {"nameservers": [f"ns.{ZONE}"]}}})
-    assert set(desk.changes("--prune")) == {f"powerdns_record:{n}.{ZONE} A" for n in ("a", "b", "c")}
-    assert desk.changes("--prune", "--host", "other") == {}
-    elsewhere = hosts.replace("/api/v1/servers/localhost", "/api/v1/servers/elsewhere")
-    desk.resources({})
-    desk.write({"lab/hosts.yaml": elsewhere})
-    said = desk.fleet("plan", "--prune")
-    assert said.code == 0 and "to which nothing in the repository leads any more" in said.out
-    assert f"powerdns_zone:{ZONE}" in said.out
 
 
 def logs_in(rabbitmq: RabbitMQ, password: str) -> bool:
@@ -329,3 +178,48 @@ def test_redfish(desk: Desk, redfish: Redfish) -> None:
     desk.resources({"redfish_system": {name: {"power": power, "off_by": "ForceOff"}}})
     desk.apply({f"redfish_system:{name}": "update"})
     assert redfish.ask("GET", redfish.system_path).json()["PowerState"] == power
+
+
+def test_a_secret_behind_an_api_is_there_and_nowhere_else(desk: Desk, rabbitmq: RabbitMQ) -> None:
+    """As a field that can be read back, as one that cannot, and inside a list; while it changes, too."""
+    recipient = make_key(desk.root / "age", "lab")
+    desk.lines["FLEET_AGE_DIR"] = str(desk.root / "age")
+    values = ["s3cr3t-\"'\\\n-first-äöü", "s3cr3t-second-98765"]
+    desk.connect(rabbitmq, "/api")
+    said = {
+        "rabbitmq_vhost": {"kept": {"description": "{{ secret('own') }}"}},
+        "rabbitmq_user": {"kept": {"password": "{{ secret('own') }}", "tags": ["monitoring"]}},
+        "rabbitmq_queue": {"q@kept": {"arguments": {"x-queue-type": "classic"}}},
+        "rabbitmq_policy": {"p@kept": {"pattern": "^x", "definition": {"dead-letter-exchange": "{{ secret('own') }}"}}},
+    }
+    heard = ""
+    for value in values:
+        files = desk.root / "repository/environments/lab/secrets.sops.yaml"
+        files.write_bytes(encrypted({"own": value}, recipient))
+        desk.resources(said)
+        for words in (
+            ["plan", "-v"],
+            ["plan", "--json"],
+            ["apply", "--yes", "-v"],
+            ["plan", "-v"],
+            ["history"],
+            ["show", "api"],
+        ):
+            done = desk.fleet(*words)
+            assert done.code in (0, 2), done.out + done.err
+            heard += done.out + done.err
+        assert done.code == 0 and desk.changes() == {}
+        assert rabbitmq.ask("GET", "/api/vhosts/kept").json()["description"] == value
+        policy = rabbitmq.ask("GET", "/api/policies/kept/p").json()
+        assert policy["definition"]["dead-letter-exchange"] == value
+        with httpx.Client(base_url=rabbitmq.url, auth=("kept", value), trust_env=False) as client:
+            assert client.get("/api/whoami").is_success
+    rabbitmq.ask("PUT", "/api/vhosts/kept", {"description": "by-hand-2718"})
+    drift = desk.fleet("plan", "-v")
+    assert "rabbitmq_vhost:kept" in drift.out and "by-hand-2718" not in drift.out
+    stored = b"".join(path.read_bytes() for path in (desk.root / "state").rglob("*") if path.is_file())
+    for value in values:
+        assert value not in heard and value.encode() not in stored
+        assert json.dumps(value)[1:-1] not in heard and json.dumps(value)[1:-1].encode() not in stored
+    rabbitmq.ask("DELETE", "/api/vhosts/kept")
+    rabbitmq.ask("DELETE", "/api/users/kept")

@@ -23,7 +23,8 @@ from urllib.parse import quote
 import pytest
 
 from fleet.sandbox.example import commit
-from tests.e2e.conftest import Done, Field, make_field
+from tests.e2e.conftest import Field, make_field
+from tests.e2e.desk import Done
 from tests.secrets.keys import encrypted, make_key
 
 pytestmark = pytest.mark.hosts

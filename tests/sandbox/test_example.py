@@ -67,7 +67,7 @@ def test_it_becomes_a_repository_with_its_keys_pinned(tmp_path: Path) -> None:
     assert git(repository, "log", "--format=%an %s") == "Example Team The example fleet\n"
     done = fleet(repository, "validate")
     assert done.returncode == 0, done.stderr
-    assert "valid: 63 hosts in 3 environments" in done.stdout
+    assert "valid: 66 hosts in 3 environments" in done.stdout
     with pytest.raises(SandboxError, match="already there"):
         prepare(tmp_path / "repository")
     hosts = [SandboxHost("web-1", env, f"127.9.{n}.1", 2222, "plain", host_key="ssh-ed25519 AAAA") for n, env in

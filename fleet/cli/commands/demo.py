@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 ENVIRONMENTS = ("dev", "staging")
 
 
-@fleet_command("demo", examples=(("fleet demo", "20 hosts in two environments, under 90 seconds"),))
+@fleet_command("demo", examples=(("fleet demo", "20 hosts and an API in two environments, under 90 seconds"),))
 @click.pass_obj
 def command(invocation: Invocation) -> Answer:
-    """Watch the whole loop on 20 throw-away hosts.
+    """Watch the whole loop on 20 throw-away hosts and one API.
 
     Plan, apply, a second plan that is empty, a change by hand, drift, healing, and why a value is as it is. Each step
     shows the command that you would type. Everything is removed at the end.
@@ -42,7 +42,8 @@ def command(invocation: Invocation) -> Answer:
     began = time.monotonic()
     with _alone(Settings().state_dir / "demo") as directory:
         sandbox, repository = _start(invocation, directory)
-        told = [_play(number, step, invocation, sandbox, repository) for number, step in enumerate(STEPS, 1)]
+        with _dns(invocation, directory, repository):
+            told = [_play(number, step, invocation, sandbox, repository) for number, step in enumerate(STEPS, 1)]
     seconds = time.monotonic() - began
     text = f"\nThat was the whole loop, on real sshd hosts, in {seconds:.0f} seconds; all of them are gone again."
     return Answer(click.style(text, bold=True), {"steps": told, "seconds": round(seconds, 1)})
@@ -72,7 +73,7 @@ def _clear(sandbox: Sandbox, directory: Path) -> None:
     import shutil
 
     sandbox.down()
-    for name in ("repository", "state", "cache", "age"):
+    for name in ("repository", "state", "cache", "age", "dns"):
         shutil.rmtree(directory / name, ignore_errors=True)
 
 
@@ -87,12 +88,24 @@ def _start(invocation: Invocation, directory: Path) -> tuple[Sandbox, Path]:
     repository = prepare(directory / "repository", directory / "age")
     sandbox = Sandbox(directory / "hosts")
     fleet = App(Settings(repository=repository, cache_dir=directory / "cache")).compile()
-    hosts = [host for host in fleet.hosts if host.environment in ENVIRONMENTS]
+    hosts = [host for host in fleet.hosts if host.environment in ENVIRONMENTS and host.target.type == "ssh"]
     _say(invocation, f"Starting {count(len(hosts), 'throw-away host')} on this machine, each with its own sshd …")
     sandbox.up([HostRequest(h.name, h.environment, h.target.address, h.target.port) for h in hosts])
     pin(repository, sandbox)
     _say(invocation, f"… {time.monotonic() - began:.1f} s. Their desired state is in {repository}/environments.")
     return sandbox, repository
+
+
+@contextmanager
+def _dns(invocation: Invocation, directory: Path, repository: Path) -> Iterator[None]:
+    """The one API among the hosts, with the key that the repository has for it."""
+    from fleet.sandbox.dns_api import Place, dns_api
+    from fleet.sandbox.example import secret_of
+
+    place = Place("127.9.5.1", 8081, secret_of(repository, directory / "age", "staging", "dns.key"))
+    with dns_api(directory / "dns", place) as what:
+        _say(invocation, f"And one API, at {place.address}:{place.port}: {what}.")
+        yield
 
 
 def _play(number: int, step: Step, invocation: Invocation, sandbox: Sandbox, repository: Path) -> dict[str, Any]:
