@@ -84,6 +84,15 @@ def answer(status: int = 200, body: bytes = b"{}", **headers: str) -> Say:
     return say
 
 
+def by_path(**said: Say) -> Say:
+    """What is said depends on the first word of the path."""
+
+    async def say(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await said[asked.path.strip("/").partition("/")[0]](asked, writer)
+
+    return say
+
+
 def raw(data: bytes, close: bool = True) -> Say:
     """These bytes, and the end."""
 

@@ -9,10 +9,10 @@ import pytest
 
 from fleet.errors import Failure, TransportError
 from fleet.model.answers import answers
-from fleet.model.api import Api
-from fleet.model.step import Batch, Outcome, Request, Script, Status, Task, Write
+from fleet.model.api import Answered, Api
+from fleet.model.step import Batch, Check, Outcome, Request, Script, Status, Task, Write
 from fleet.transports.http import HttpSession
-from tests.transports.http_server import Asked, Say, Server, answer, client_of, reset, serving, silence
+from tests.transports.http_server import Asked, Say, Server, answer, by_path, client_of, reset, serving, silence
 
 GET, PUT = Request("GET", "/list"), Request("PUT", "/a", b"{}")
 POST = Request("POST", "/b", b"{}")
@@ -35,15 +35,6 @@ def perform(*tasks: Task, script: Say, write: bool = True, deadline: float = 5.0
             return found, server
 
     return asyncio.run(run())
-
-
-def by_path(**said: Say) -> Say:
-    """What is said depends on the first word of the path."""
-
-    async def say(asked: Asked, writer: asyncio.StreamWriter) -> None:
-        await said[asked.path.strip("/").partition("/")[0]](asked, writer)
-
-    return say
 
 
 def test_a_list_for_a_hundred_objects_is_asked_for_once() -> None:
@@ -104,3 +95,63 @@ def test_the_first_step_that_fails_ends_its_task() -> None:
 def test_headers_that_matter_are_kept() -> None:
     found, _ = perform(Task("look:0", (GET,)), script=answer(200, b"{}", ETag='"v1"', Server="x"), write=False)
     assert answers(found["look:0"])[0].headers == {"etag": '"v1"'}
+
+
+def same(expected: object) -> Check:
+    def agrees(found: Answered) -> str:
+        return "" if list(found.body) == [expected] else "it is another one now"
+
+    return Check(GET, agrees)
+
+
+def test_what_is_no_longer_as_it_was_seen_is_not_written() -> None:
+    found, server = perform(Task("a", (same([1]), PUT)), script=by_path(list=answer(200, b"[2]"), a=answer()))
+    assert found["a"].status is Status.CONFLICT and found["a"].output == b"it is another one now"
+    assert [one.method for one in server.asked] == ["GET"]
+
+
+def test_what_many_compare_with_is_asked_for_once() -> None:
+    tasks = [Task(f"t{n}", (same([1]), Request("PUT", f"/a/{n}", b"{}"))) for n in range(20)]
+    found, server = perform(*tasks, script=by_path(list=answer(200, b"[1]"), a=answer()))
+    assert {one.status for one in found.values()} == {Status.OK}
+    assert sorted(one.method for one in server.asked) == ["GET"] + ["PUT"] * 20
+
+
+@pytest.mark.parametrize(("done", "status"), [(True, Status.OK), (False, Status.UNKNOWN)])
+def test_a_post_whose_answer_was_lost_is_looked_after_and_never_sent_twice(done: bool, status: Status) -> None:
+    made: list[int] = []
+
+    async def api(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.method == "GET":
+            await answer(200, str(made).encode())(asked, writer)
+            return
+        made.extend([1] if done else [])
+        await reset(asked, writer)
+
+    found, server = perform(Task("a", (same([]), POST)), script=api)
+    assert found["a"].status is status and len(made) <= 1
+    assert [one.method for one in server.asked] == ["GET", "POST", "GET"]
+
+
+def test_what_is_waited_for_is_failed_when_it_does_not_come_and_no_conflict() -> None:
+    waits = Check(GET, lambda found: "" if list(found.body) == [[3]] else "not yet", within=3)
+    tries = iter([b"[1]", b"[2]", b"[3]"])
+
+    async def api(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await answer(200, next(tries, b"[9]"))(asked, writer)
+
+    assert perform(Task("a", (waits,)), script=api)[0]["a"].status is Status.OK
+    found, _ = perform(Task("a", (waits,)), script=answer(200, b"[1]"))
+    assert (found["a"].status, found["a"].output) == (Status.FAILED, b"not yet")
+
+
+def test_the_look_at_the_end_sees_what_was_written() -> None:
+    stored = [b"[1]"]
+
+    async def api(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.method == "PUT":
+            stored.append(b"[2]")
+        await answer(200, stored[-1])(asked, writer)
+
+    found, _ = perform(Task("a", (same([1]), PUT)), Task("look:0", (GET,)), script=api)
+    assert answers(found["look:0"])[0].body == [[2]]
