@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -96,13 +96,23 @@ def with_secrets(api: Api, view: View) -> Api:
 
 def _secure(found: Mapping[str, Any], said: Mapping[str, Node]) -> None:
     """Passwords do not travel in the clear, but on this machine."""
-    parts = urlsplit(found["url"])
-    near_by = parts.hostname in ("localhost", "127.0.0.1", "::1") or (parts.hostname or "").startswith("127.")
-    if parts.scheme == "http" and "tls" in said:
+    if urlsplit(found["url"]).scheme == "http" and "tls" in said:
         raise Wrong(Problem(said["tls"].origin, "`tls` for an API that is reached by http", "an https url"))
-    if parts.scheme == "http" and "auth" in said and not near_by:
-        message = "the API's password would travel in the clear"
-        raise Wrong(Problem(said["auth"].origin, message, "an https url; http only to this machine itself"))
+    token_url = dict(found["auth"].values).get("token_url", "") if "auth" in found else ""
+    secret = [key for key in ("auth", "headers") if key in said and (key == "auth" or sealed.holds(found[key]))]
+    for key in secret:
+        if _in_the_clear(found["url"]) or (key == "auth" and token_url and _in_the_clear(token_url)):
+            message = f"the secret in `{key}` would travel in the clear"
+            raise Wrong(Problem(said[key].origin, message, "an https url; http only to this machine itself"))
+
+
+def _in_the_clear(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        near_by = ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        near_by = parts.hostname == "localhost"
+    return parts.scheme == "http" and not near_by
 
 
 def _url(value: Any, view: View) -> dict[str, Any]:
@@ -131,6 +141,8 @@ def _auth(value: Any, view: View) -> dict[str, Any]:
         raise ValueError(f"{type_} with {', '.join(_NEEDED[type_])}; `{missing[0]}` is missing")
     if type_ == "session":
         given.setdefault("path", SESSIONS)
+        if not given["path"].startswith("/"):
+            raise ValueError("a `path` below the url, beginning with /")
     if type_ == "oauth2":
         if sealed.holds(given["token_url"]):
             raise ValueError("no secret in `token_url`")
@@ -146,7 +158,7 @@ def _tls(value: Any, view: View) -> dict[str, Any]:
         raise ValueError("`certificate` and `key` together")
     pins = given.get("pin", [])
     pins = [_text(one).replace(":", "").lower() for one in (pins if isinstance(pins, list) else [pins])]
-    if not all(map(_PIN.match, pins)):
+    if not all(map(_PIN.match, pins)) or ("pin" in given and not pins):
         raise ValueError("a pin is the hex sha256 of the certificate: openssl x509 -noout -fingerprint -sha256")
     return {"tls": Tls(key=key, pins=tuple(pins), **texts)}
 

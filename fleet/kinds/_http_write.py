@@ -27,7 +27,7 @@ def steps(change: Change) -> tuple[Step, ...]:
     """Compare and swap comes first: If-Match where the API gave an ETag, else the object is read once more."""
     resource, before = change.resource, change.before
     spec = resource.spec
-    check = Check(_http_read.request(resource), partial(_agrees, resource, before))
+    check = Check(_http_read.request(resource), partial(_agrees, resource, before), done=partial(_done, resource))
     if before is None:
         if spec.made_by is None:
             return (_refusal(check, "it is not there, and nothing says how it is made: `create` or `write`"),)
@@ -68,6 +68,16 @@ def _agrees(resource: Resource, before: State | None, answer: Answered) -> str:
         if not secret and now.get(name) != before.get(name):  # a secret is not here to be compared
             return f"{name} is no longer as it was seen"
     return ""
+
+
+def _done(resource: Resource, answer: Answered) -> bool:
+    """Whether the object is as it should be, as far as that can be seen from here."""
+    now = _http_read.again(resource, answer)
+    if now is None or isinstance(now, Unreadable):
+        return now is None and resource.desired is None
+    hidden = [name for name in resource.spec.write_only if name in (resource.desired or {})]
+    open_ = {n: v for n, v in (resource.desired or {}).items() if n not in hidden and not sealed.holds(v)}
+    return resource.desired is not None and all(now.get(name) == value for name, value in open_.items())
 
 
 def _request(call: CallSpec, change: Change) -> Request:

@@ -106,7 +106,8 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Check:
     """Compare and swap for an API: asked once more before a task's first change. agrees: "" while what was observed
-    holds, else why not: conflict. After a POST whose answer was lost it says whether that was carried out.
+    holds, else why not: conflict. done: whether it is as it should become: what an answer says that came after a POST
+    whose own answer was lost.
 
     within: seconds for what should become so to become so; then it is failed, and no conflict.
     """
@@ -114,6 +115,7 @@ class Check:
     request: Request
     agrees: Callable[[Answered], str]
     within: float = 0.0
+    done: Callable[[Answered], bool] = lambda answer: False
 
 
 @dataclass(frozen=True, slots=True)

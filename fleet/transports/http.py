@@ -106,7 +106,7 @@ class _Run:
 
     def _once(self, request: Request) -> asyncio.Task[Answered]:
         """A list that a hundred objects are read from is asked for once."""
-        key = (request.api, request.method, request.path, request.body, request.headers)
+        key = replace(request, route="")
         if key not in self._asked:
             self._asked[key] = asyncio.create_task(ask(self._client(request), request))
         return self._asked[key]
@@ -158,7 +158,7 @@ class _Run:
         return wrong
 
     async def _sent(self, request: Request, check: Check | None) -> Answered:
-        """When the answer was lost, what was seen before says whether it was done: still the same, it was not."""
+        """When the answer was lost, what stands there now may say that it was done; that it was not, nothing says."""
         client = self._client(request)
         try:
             found = await ask(client, replace(request, accept=(*request.accept, PRECONDITION_FAILED)))
@@ -166,7 +166,7 @@ class _Run:
             if check is None or error.failure is not Failure.LOST or request.method != "POST":
                 raise
             with suppress(TransportError):
-                if check.agrees(await ask(client, check.request)):
+                if check.done(await ask(client, check.request)):
                     return Answered(200)
             raise
         return await finished(client, request, found)

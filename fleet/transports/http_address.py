@@ -17,6 +17,7 @@ from fleet.errors import Failure, TransportError
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052, §2.1
+_METADATA = ip_address("fd00:ec2::254")  # of one large cloud, by IPv6
 
 
 async def resolve(name: str, port: int) -> Sequence[str]:
@@ -43,7 +44,8 @@ def allowed(addresses: Sequence[str], networks: Sequence[str]) -> list[str]:
 
 def _refused(address: Address) -> bool:
     return any(
-        one.is_loopback or one.is_link_local or one.is_multicast or one.is_unspecified for one in _meant(address)
+        one == _METADATA or one.is_loopback or one.is_link_local or one.is_multicast or one.is_unspecified
+        for one in _meant(address)
     )
 
 

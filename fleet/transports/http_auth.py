@@ -12,19 +12,19 @@ from urllib.parse import urlencode, urljoin
 
 from fleet.errors import Failure, TransportError
 from fleet.model.api import Auth
-from fleet.transports.http_wire import Answer, Message, Wire
+from fleet.transports.http_wire import Answer, Message, Wire, joined
 
 EARLY = 30.0  # seconds before its end at which a token is not used any more
 JSON = {"content-type": "application/json"}
 
 
 class Login(Protocol):
-    """headers: for the next request. refused: an answer said 401; whether another try with new headers makes sense.
-    logout: give back what was fetched. The first and the last may raise TransportError."""
+    """headers: for the next request. refused: an answer to these headers said 401; whether another try with new ones
+    makes sense. logout: give back what was fetched. The first and the last may raise TransportError."""
 
     async def headers(self) -> Mapping[str, str]: ...
 
-    def refused(self) -> bool: ...
+    def refused(self, headers: Mapping[str, str]) -> bool: ...
 
     async def logout(self) -> None: ...
 
@@ -55,7 +55,7 @@ class _Fixed:
     async def headers(self) -> Mapping[str, str]:
         return self._headers
 
-    def refused(self) -> bool:
+    def refused(self, headers: Mapping[str, str]) -> bool:
         return False
 
     async def logout(self) -> None:
@@ -79,16 +79,27 @@ class _Fetched:
         self._source = source
         self._known: Mapping[str, str] | None = None
         self._lock = asyncio.Lock()
+        self._failures, self._error = 0, TransportError(Failure.AUTH, "")
 
     async def headers(self) -> Mapping[str, str]:
+        """A login that was refused while others waited is theirs, too: whoever repeats it is locked out."""
+        failures = self._failures
         async with self._lock:
             if self._known is None or not self._source.good():
-                self._known = await self._source.fetch()
+                if failures != self._failures:
+                    raise self._error
+                try:
+                    self._known = await self._source.fetch()
+                except TransportError as error:
+                    self._failures, self._error = self._failures + 1, _before_it(error)
+                    raise self._error from error
             return self._known
 
-    def refused(self) -> bool:
-        had, self._known = self._known, None
-        return had is not None
+    def refused(self, headers: Mapping[str, str]) -> bool:
+        """Somebody may have fetched new ones already."""
+        if self._known is not None and self._known.items() <= headers.items():
+            self._known = None
+        return True
 
     async def logout(self) -> None:
         if self._known is not None:
@@ -114,8 +125,8 @@ class _OAuth2:
         message = Message("POST", self._said["token_url"], headers, urlencode(form).encode())
         answer = _granted(await self._wire.send(message), "the token endpoint")
         said = _object(answer)
-        token, seconds = said.get("access_token"), said.get("expires_in", 3600)
-        if not isinstance(token, str) or not isinstance(seconds, int | float):
+        token, seconds = said.get("access_token"), _seconds(said.get("expires_in", 3600))
+        if not isinstance(token, str):
             raise TransportError(Failure.AUTH, "the token endpoint gave no access_token")
         self._until = self._now() + max(seconds - EARLY, seconds / 2)
         return _constant("bearer", {"token": token})
@@ -141,12 +152,26 @@ class _Session:
         self._token = answer.headers.get("x-auth-token", "")
         if not self._token:
             raise TransportError(Failure.AUTH, "the login gave no X-Auth-Token")
-        self._location = urljoin(url, answer.headers.get("location", ""))
+        self._location = joined(url, location) if (location := answer.headers.get("location", "")) else ""
         return {"x-auth-token": self._token}
 
     async def give_back(self) -> None:
         if self._location.startswith(urljoin(self._url, "/")):  # to nobody else goes the token
             await self._wire.send(Message("DELETE", self._location, {"x-auth-token": self._token}))
+
+
+def _before_it(error: TransportError) -> TransportError:
+    """As what it is to the request that was to follow: that was never sent."""
+    failure = {Failure.LOST: Failure.REFUSED, Failure.SERVER: Failure.REFUSED, Failure.ANSWER: Failure.AUTH}
+    return TransportError(failure.get(error.failure, error.failure), f"the login: {error.message}", error.hint)
+
+
+def _seconds(value: object) -> float:
+    """Some say it as text."""
+    try:
+        return max(float(str(value)), 0.0)
+    except ValueError:
+        return 0.0
 
 
 def _granted(answer: Answer, what: str) -> Answer:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Protocol
-from urllib.parse import urljoin
 
 from fleet.errors import Failure, TransportError
 from fleet.model.api import Api
@@ -21,7 +20,7 @@ from fleet.pacing import headers as words
 from fleet.pacing.backoff import Backoff
 from fleet.transports.http_auth import Login
 from fleet.transports.http_gate import Gate
-from fleet.transports.http_wire import Answer, Message, Wire
+from fleet.transports.http_wire import Answer, Message, Wire, joined
 
 IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")  # RFC 9110, §9.2.2
 # Answers that say that nothing was done and that later it may be.
@@ -57,22 +56,25 @@ class ApiClient:
         gate.join(api.environment, api.rate, api.burst, api.concurrency)
 
     async def aclose(self) -> None:
-        with suppress(TransportError):
-            await self._login.logout()
-        await self._wire.aclose()
+        try:
+            with suppress(TransportError):
+                await self._login.logout()
+        finally:
+            await self._wire.aclose()
 
     async def ask(self, request: Request) -> Answer:
         """An answer with a 2xx status or one that the request accepts. Raises TransportError; after LOST, ANSWER and
         SERVER nobody knows whether it was carried out, after any other failure it was not."""
-        attempt = 0
+        attempt, renewed = 0, False
         if request.key:
             request = replace(request, headers=(*request.headers, ("idempotency-key", secrets.token_hex(16))))
         self._gate.budget.first(self._gate.clock.now())
         while True:
             attempt += 1
             pause = self._backoff.delay(attempt, self._gate.chance())
+            own: dict[str, str] = {}
             try:
-                answer = await self._paced(request, attempt)
+                answer = await self._paced(request, attempt, own)
             except TransportError as error:
                 if not self._again(attempt, error.failure in _NOT_SENT or (_safe(request) and error.failure in _TORN)):
                     raise
@@ -81,7 +83,8 @@ class ApiClient:
                     pause = max(pause, words.wait(answer.headers, self._gate.clock.wall()))
                 if 200 <= answer.status < 300 or answer.status in request.accept:
                     return answer
-                if answer.status == 401 and attempt == 1 and self._login.refused():
+                if answer.status == 401 and not renewed and self._login.refused(own):
+                    renewed = True
                     continue  # a session that ran out is no refusal
                 if not self._again(attempt, answer.status == 429 or (_safe(request) and answer.status >= 500)):
                     raise _refused(answer)
@@ -90,7 +93,7 @@ class ApiClient:
     def below(self, place: str) -> str:
         """The path of a place that the API named, below its URL. Raises TransportError when it is elsewhere."""
         root = self._api.url + "/"
-        url = urljoin(root, place)
+        url = joined(root, place)
         if not url.startswith(root):
             raise TransportError(Failure.ANSWER, "it names a place outside of its own URL")
         return url.removeprefix(self._api.url)
@@ -106,13 +109,15 @@ class ApiClient:
     def _again(self, attempt: int, harmless: bool) -> bool:
         return harmless and attempt < self._api.tries and self._gate.budget.again(self._gate.clock.now())
 
-    async def _paced(self, request: Request, attempt: int) -> Answer:
-        """One try, in its turn. What it shows of the API's health is remembered for everybody."""
+    async def _paced(self, request: Request, attempt: int, own: dict[str, str]) -> Answer:
+        """One try, in its turn. What it shows of the API's health is remembered for everybody. own: gets the headers
+        of the login."""
         with self._span("request", method=request.method, route=request.route, attempt=attempt) as span:
             async with self._gate.turn(self._api.environment) as waited:
                 span.set(waited=waited)
+                own |= await self._login.headers()
                 try:
-                    answer = await self._wire.send(await self._message(request))
+                    answer = await self._wire.send(self._message(request, own))
                 except TransportError as error:
                     if error.failure in _NOT_SENT or error.failure in _TORN:
                         self._gate.failed()
@@ -126,8 +131,8 @@ class ApiClient:
                     self._gate.hold(pause)
                 return answer
 
-    async def _message(self, request: Request) -> Message:
-        headers = {**dict(self._api.headers), **await self._login.headers()}
+    def _message(self, request: Request, own: Mapping[str, str]) -> Message:
+        headers = {**dict(self._api.headers), **own}
         if request.body:
             headers["content-type"] = "application/json"
         return Message(request.method, self._api.url + request.path, headers | dict(request.headers), request.body)

@@ -54,8 +54,12 @@ class Gate:
         self._timer: Any = None
 
     def join(self, environment: str, rate: float = 0, burst: float = 1, concurrency: int = 0) -> None:
-        """What an environment may: starts a second, starts at once after a rest, requests at a time; 0: no limit."""
-        self._shares[environment] = _Share(Bucket(rate, burst), concurrency)
+        """What an environment may: starts a second, starts at once after a rest, requests at a time; 0: no limit. Said
+        twice, the less of both."""
+        share = self._shares.setdefault(environment, _Share(Bucket(rate, burst), concurrency))
+        share.bucket.rate = _less(share.bucket.rate, rate)
+        share.bucket.burst = min(share.bucket.burst, burst)
+        share.concurrency = int(_less(share.concurrency, concurrency))
         shares = self._shares.values()
         buckets, most = [one.bucket for one in shares], [one.concurrency for one in shares]
         self._all.bucket.rate = max(one.rate for one in buckets) if all(one.rate for one in buckets) else 0
@@ -125,3 +129,8 @@ class Gate:
             one.running += 1
         self.breaker.begin(now)
         place.set_result(None)
+
+
+def _less(one: float, other: float) -> float:
+    """0 is no limit."""
+    return min(one, other) if one and other else one or other

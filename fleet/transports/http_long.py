@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 from fleet.errors import Failure, TransportError
 from fleet.model import json_path
 from fleet.model.api import Answered
 from fleet.model.step import Job, Pages, Request
 from fleet.transports.http_client import ApiClient
-from fleet.transports.http_wire import Answer
+from fleet.transports.http_wire import Answer, joined
 
 # What a kind may ask of the headers.
 KEPT = ("etag", "link", "location", "retry-after")
@@ -24,12 +25,17 @@ async def ask(client: ApiClient, request: Request) -> Answered:
     """All pages. Raises TransportError; what of a list is missing is never taken for absent."""
     path, said, seen = _first(request), None, set[str]()
     bodies: list[Any] = []
-    while path and path not in seen:
+    while path:
+        if path in seen:
+            raise TransportError(Failure.ANSWER, "the pages of the answer go round")
         if len(seen) >= MAX_PAGES:
             raise TransportError(Failure.ANSWER, f"the answer goes on for more than {MAX_PAGES:,} pages")
         seen.add(path)
-        answer = await client.ask(_at(request, path))
+        more = replace(request, path=path, pages=None, job=None)
+        answer = await client.ask(replace(more, accept=()) if len(seen) > 1 else more)
         said = answered(answer, request.raw)
+        if request.pages and not said.body and said.status < 300:
+            raise TransportError(Failure.ANSWER, f"page {len(seen)} of the answer is empty")
         bodies += said.body
         path = _next(request, path, said, len(seen)) if request.pages and said.status < 300 else ""
     assert said is not None
@@ -51,12 +57,15 @@ async def finished(client: ApiClient, request: Request, found: Answered) -> Answ
     path = "" if job is None else _where(job, client, found)
     if job is None or not path:
         return found
-    poll = Request("GET", path, api=request.api, route=f"{request.route} job", headers=request.headers)
+    poll = Request("GET", path, api=request.api, route=f"{request.route} job")
     left = job.within
     while left > 0:
-        await client.wait(job.every)
-        left -= job.every
-        now = answered(await client.ask(poll))
+        await client.wait(max(job.every, 0.1))
+        left -= max(job.every, 0.1)
+        try:
+            now = answered(await client.ask(poll))
+        except TransportError as error:  # the job was begun, and nobody knows how it ends
+            raise TransportError(Failure.LOST, f"its job cannot be asked about: {error.message}", error.hint) from error
         state = json_path.first(job.field, now.body[0]) if job.field and now.body else None
         if job.field and state in job.failed:
             raise TransportError(Failure.REJECTED, f"the job that it began ended as {state!r}")
@@ -75,13 +84,6 @@ def _where(job: Job, client: ApiClient, found: Answered) -> str:
     if found.status != 202 and job.at == "location":
         return ""
     return client.below(place) if isinstance(place, str) and place else ""
-
-
-def _at(request: Request, path: str) -> Request:
-    return Request(
-        request.method, path, request.body, request.headers, request.route, request.accept, request.key,
-        request.repeatable, request.api,
-    )  # fmt: skip
 
 
 def _first(request: Request) -> str:
@@ -109,6 +111,8 @@ def _linked(header: str, path: str) -> str:
     for target, parameters in _LINK.findall(header):
         rel = _REL.search(parameters)
         if rel and "next" in (rel[1] or rel[2]).lower().split():
-            query = urlsplit(urljoin(path, target)).query
-            return f"{path.partition('?')[0]}?{query}" if query else ""
+            query = urlsplit(joined(path, target)).query
+            if not query:
+                raise TransportError(Failure.ANSWER, "its next page is at a place without a query")
+            return f"{path.partition('?')[0]}?{query}"
     return ""

@@ -60,8 +60,7 @@ class HttpTransport:
         api = opened(api, opener_of(await self._values(api.environment, api.secrets)))
         parts = urlsplit(api.url)
         gate = self._gates.setdefault((parts.scheme, parts.netloc), Gate(clock(), self._chance))
-        # A self-made context costs 20 ms to load what everybody trusts; httpx's own is made once.
-        wire = Wire(api, context(api.tls) if api.tls != Tls() else None, self._resolver)
+        wire = Wire(api, context(api.tls), self._resolver)
         own = login(api.auth, api.url, wire, gate.clock.now)
         return ApiClient(api, gate, wire, own, self._span)
 

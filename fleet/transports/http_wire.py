@@ -15,8 +15,9 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from fleet.errors import Failure, TransportError
-from fleet.model.api import Api
+from fleet.model.api import Api, Tls
 from fleet.transports.http_address import Resolve, allowed, resolve
+from fleet.transports.http_tls import context
 
 HOPS = 3
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -57,18 +58,26 @@ class Wire:
     """Connections to whatever an Api leads to; kept open between messages."""
 
     def __init__(self, api: Api, tls: ssl.SSLContext | None = None, resolver: Resolve = resolve) -> None:
-        self._api, self._resolve = api, resolver
-        self._client = httpx.AsyncClient(
-            verify=tls or True,
-            http2=True,
-            limits=httpx.Limits(max_connections=None, keepalive_expiry=30.0),
-            timeout=httpx.Timeout(None, connect=api.timeout),
-            trust_env=False,
-            follow_redirects=False,
-        )
+        self._api, self._resolve, self._tls = api, resolver, tls
+        self._clients: dict[str, httpx.AsyncClient] = {}
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        clients, self._clients = list(self._clients.values()), {}
+        for one in clients:
+            await one.aclose()
+
+    def _client(self, host: str) -> httpx.AsyncClient:
+        """One for each name: two that lead to one address share neither a connection nor a cookie."""
+        if host not in self._clients:
+            self._clients[host] = httpx.AsyncClient(
+                verify=self._tls or context(Tls()),
+                http2=True,
+                limits=httpx.Limits(max_connections=None, keepalive_expiry=30.0),
+                timeout=httpx.Timeout(None, connect=min(10.0, self._api.timeout / 2)),
+                trust_env=False,
+                follow_redirects=False,
+            )
+        return self._clients[host]
 
     async def send(self, message: Message) -> Answer:
         """Follows a redirect of a read to a host that is allowed, without what was for the first host's eyes only."""
@@ -84,7 +93,7 @@ class Wire:
         location = answer.headers.get("location", "")
         if answer.status not in REDIRECTS or message.method not in ("GET", "HEAD") or not location:
             return None
-        url = urljoin(message.url, location)
+        url = joined(message.url, location)
         here, there = urlsplit(message.url), urlsplit(url)
         if there.hostname not in self._api.redirects or there.scheme not in (here.scheme, "https"):
             return None
@@ -94,7 +103,12 @@ class Wire:
     async def _once(self, message: Message) -> Answer:
         parts = urlsplit(message.url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        addresses = allowed(await self._resolve(host, port), self._api.networks)
+        try:
+            async with asyncio.timeout(self._api.timeout):
+                found = await self._resolve(host, port)
+        except TimeoutError as error:
+            raise TransportError(Failure.DNS, f"{host}: no answer from the name service") from error
+        addresses = allowed(found, self._api.networks)
         if not addresses:
             hint = "if that is meant, list its network under `networks:` of the connection"
             raise TransportError(Failure.ADDRESS, f"{host} leads to addresses that are not allowed", hint)
@@ -124,14 +138,15 @@ class Wire:
             "accept": "application/json",
             **message.headers,
         }
-        call = self._client.build_request(
+        client = self._client(url.host)
+        call = client.build_request(
             message.method,
             url.copy_with(host=address, userinfo=b""),
             content=message.body or None,
-            headers=headers,
+            headers=[(name.encode("ascii"), _sayable(name, value)) for name, value in headers.items()],
             extensions={"sni_hostname": url.host},
         )
-        answer = await self._client.send(call, stream=True)
+        answer = await client.send(call, stream=True)
         try:
             lower = {name.lower(): value for name, value in answer.headers.items()}
             return Answer(answer.status_code, lower, await self._body(answer))
@@ -149,6 +164,27 @@ class Wire:
         return bytes(body)
 
 
+def _sayable(name: str, value: str) -> bytes:
+    """Raises TransportError, which does not say the value: it may be a secret."""
+    try:
+        text = value.encode("latin-1")
+    except UnicodeEncodeError:
+        text = b"\n"
+    if any((c < 32 and c != 9) or c == 127 for c in text):
+        raise TransportError(Failure.REJECTED, f"the header `{name}` cannot hold its value", "no line breaks, Latin-1")
+    return text
+
+
+def joined(url: str, place: str) -> str:
+    """A place that a server named. Raises TransportError for what is none."""
+    try:
+        found = urljoin(url, place)
+        _ = urlsplit(found).port
+    except ValueError as error:
+        raise TransportError(Failure.ANSWER, "it names a place that is no URL") from error
+    return found
+
+
 def _no_connection(error: httpx.ConnectError, host: str) -> TransportError:
     cause: BaseException | None = error
     while cause is not None:
@@ -156,6 +192,6 @@ def _no_connection(error: httpx.ConnectError, host: str) -> TransportError:
             hint = "name the authority under `tls: ca:`, or mend the certificate"
             return TransportError(Failure.TLS, f"{host}: {cause.verify_message}", hint)
         if isinstance(cause, ssl.SSLError):
-            return TransportError(Failure.TLS, f"{host}: {cause.reason or cause.args[-1]}")
+            return TransportError(Failure.TLS, f"{host}: {getattr(cause, 'reason', None) or cause.args[-1]}")
         cause = cause.__cause__ or cause.__context__
     return TransportError(Failure.REFUSED, f"{host}: {error}")

@@ -44,13 +44,27 @@ class RoutedSession:
         return done
 
     async def _run(self, batch: Batch, report: Report | None) -> Mapping[str, Outcome]:
-        return await self._host.perform(batch, report) if batch.tasks else {}
+        """A host that is lost while looking is lost; while writing, what became of its APIs' part must be told."""
+        try:
+            return await self._host.perform(batch, report) if batch.tasks else {}
+        except TransportError as error:
+            if batch.write is None:
+                raise
+            return _failed(batch, error, report)
 
     async def _ask(self, batch: Batch, report: Report | None) -> Mapping[str, Outcome]:
         try:
             return await self._apis.perform(batch, report) if batch.tasks else {}
         except TransportError as error:
-            return {task.id: Outcome(task.id, Status.FAILED, output=str(error).encode()) for task in batch.tasks}
+            return _failed(batch, error, report)
+
+
+def _failed(batch: Batch, error: TransportError, report: Report | None) -> Mapping[str, Outcome]:
+    found = {task.id: Outcome(task.id, Status.FAILED, output=str(error).encode()) for task in batch.tasks}
+    if report is not None:
+        for one in found.values():
+            report(one)
+    return found
 
 
 def over_api(task: Task) -> bool:

@@ -134,7 +134,7 @@ async def serving(*script: Say, now: Callable[[], float] = lambda: 0.0) -> Async
         with suppress(asyncio.CancelledError):
             await made.serve(reader, writer)
 
-    server = await asyncio.start_server(one, "127.0.0.1", 0)
+    server = await asyncio.start_server(one, "0.0.0.0", 0)
     made.port = server.sockets[0].getsockname()[1]
     try:
         yield made

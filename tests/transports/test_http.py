@@ -101,7 +101,7 @@ def same(expected: object) -> Check:
     def agrees(found: Answered) -> str:
         return "" if list(found.body) == [expected] else "it is another one now"
 
-    return Check(GET, agrees)
+    return Check(GET, agrees, done=lambda found: list(found.body) == [[1]])
 
 
 def test_what_is_no_longer_as_it_was_seen_is_not_written() -> None:

@@ -83,9 +83,9 @@ def test_fifty_that_wait_fetch_one_token_and_a_new_one_when_it_is_over() -> None
 
 @pytest.mark.parametrize(
     ("endpoint", "failure", "tries"),
-    [(answer(401), Failure.AUTH, 1), (answer(200, b"<p>", Content_Type="text/html"), Failure.ANSWER, 1),
+    [(answer(401), Failure.AUTH, 1), (answer(200, b"<p>", Content_Type="text/html"), Failure.AUTH, 1),
      (answer(200, b"{}"), Failure.AUTH, 1), (answer(302, b"", Location="http://169.254.169.254/"), Failure.AUTH, 1),
-     (answer(200, b'{"access_token": "x", "expires_in": "soon"}'), Failure.AUTH, 1), (answer(503), Failure.SERVER, 1)],
+     (answer(503), Failure.REFUSED, 4)],
 )  # fmt: skip
 def test_a_token_endpoint_that_does_not_give_one_is_a_typed_error_and_no_request_is_sent(
     endpoint: Say, failure: Failure, tries: int
@@ -96,7 +96,7 @@ def test_a_token_endpoint_that_does_not_give_one_is_a_typed_error_and_no_request
 
 def test_a_token_endpoint_that_breaks_is_tried_again_like_any_read() -> None:
     found, server = using("oauth2", {**CLIENT, "token_url": "{url}/token"}, by_path(token=reset, x=answer()), once)
-    assert found is Failure.LOST and {one.path for one in server.asked} == {"/token"}
+    assert found is Failure.REFUSED and {one.path for one in server.asked} == {"/token"}
 
 
 def test_a_session_is_made_used_and_given_back() -> None:
@@ -127,3 +127,18 @@ def test_the_token_goes_to_nobody_else() -> None:
     login = answer(201, b"{}", X_Auth_Token="first", Location="http://127.9.9.9:9/sessions/7")
     _, server = using("session", {**USER, "path": "/sessions"}, by_path(sessions=login, x=answer()), once)
     assert [one.method for one in server.asked] == ["POST", "GET"]
+
+
+def test_a_login_that_is_refused_while_others_wait_is_theirs_too() -> None:
+    async def work(client: ApiClient, fast: Fast) -> set[Failure]:
+        found = await asyncio.gather(*(client.ask(GET) for _ in range(20)), return_exceptions=True)
+        return {one.failure for one in found if isinstance(one, TransportError)}
+
+    found, server = using("session", {**USER, "path": "/sessions"}, by_path(sessions=answer(401), x=answer()), work)
+    assert found == {Failure.AUTH} and len(server.asked) == 1
+
+
+@pytest.mark.parametrize("value", ["p4ssw0rd!\nx: y", "p4ssw0rd!\r\n", "p4ssw0rd!\N{SNOWMAN}", "p4ssw0rd!\0"])
+def test_a_secret_that_no_header_can_hold_is_said_without_it(value: str) -> None:
+    found, server = using("header", {"X-API-Key": value}, answer(), once)
+    assert found is Failure.REJECTED and server.asked == []

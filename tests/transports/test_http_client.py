@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
-import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.errors import Failure, TransportError
-from fleet.model.api import Api, Tls
+from fleet.model.api import Api
 from fleet.model.step import Request
 from fleet.transports.http_client import ApiClient
 from fleet.transports.http_gate import Gate
@@ -300,59 +295,3 @@ def test_the_proxy_of_the_environment_is_nobody_s(monkeypatch: pytest.MonkeyPatc
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert isinstance(ask(answer())[0], Answer)
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Callable[[str, int], Path]:
-    """(name, days) → key and certificate in one file, its own authority, valid until so many days from now."""
-
-    def make(name: str, days: int) -> Path:
-        key = ec.generate_private_key(ec.SECP256R1())
-        who = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        until = datetime.now(UTC) + timedelta(days=days)
-        made = (
-            x509.CertificateBuilder(who, who, key.public_key(), 7, until - timedelta(days=9), until)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-            .sign(key, hashes.SHA256())
-        )
-        plain = serialization.NoEncryption()
-        path = tmp_path / "pair.pem"
-        pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-        path.write_bytes(key.private_bytes(pem, pkcs8, plain) + made.public_bytes(pem))
-        return path
-
-    return make
-
-
-@pytest.mark.parametrize(
-    ("name", "days", "trusted", "fine"),
-    [("api.example", 2, True, True), ("api.example", 2, False, False), ("other.example", 2, True, False),
-     ("api.example", -1, True, False)],
-)  # fmt: skip
-def test_tls_fails_closed_and_by_the_name_that_was_meant(
-    certificate: Callable[[str, int], Path], name: str, days: int, trusted: bool, fine: bool
-) -> None:
-    path = certificate(name, days)
-    hello = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    hello.load_cert_chain(path)
-    tls = Tls(ca=path.read_text()) if trusted else Tls()
-
-    async def run() -> tuple[object, int]:
-        made = Server([answer()])
-        server = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=hello)
-        port = server.sockets[0].getsockname()[1]
-
-        async def resolver(name: str, port: int) -> Sequence[str]:
-            return ["127.0.0.1"]
-
-        api = Api(f"https://api.example:{port}", tls=tls, networks=LOOPBACK)
-        client = client_of(api, resolver=resolver)
-        try:
-            return (await client.ask(POST)).status, len(made.asked)
-        except TransportError as error:
-            return error.failure, len(made.asked)
-        finally:
-            await client.aclose()
-            server.close()
-
-    assert asyncio.run(run()) == ((200, 1) if fine else (Failure.TLS, 0))

@@ -78,7 +78,7 @@ def test_pages_that_go_round_end() -> None:
         pages(([1], {"Link": '</list?page=2>; rel="next"'}), ([2], {"Link": '</list?page=2>; rel="next"'})),
         Request("GET", "/list", pages=LINK),
     )
-    assert isinstance(found, Answered) and len(server.asked) == 2
+    assert found is Failure.ANSWER and len(server.asked) == 2
 
 
 def states(*said: Any) -> list[Say]:
