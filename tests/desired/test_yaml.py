@@ -1,5 +1,6 @@
 """The YAML we accept: scalars as YAML 1.2 says, origins on everything, and Problems for whatever else there is."""
 
+import re
 import time
 import tracemalloc
 from typing import Any
