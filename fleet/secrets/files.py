@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet.errors import SecretError
-from fleet.secrets.keys import CONFIG
+from fleet.secrets.keys import CONFIG, rules_of
 from fleet.secrets.program import reason, sops
 
 PATIENCE = 10.0  # seconds that one change waits for another
@@ -71,7 +71,7 @@ class Sops:
     def rotate(self) -> None:
         """Encrypt everything anew with a fresh key, for whom .sops.yaml says now. Raises SecretError."""
         path = self.path.absolute()
-        rules = next((one for one in (folder / CONFIG for folder in path.parents) if one.is_file()), None)
+        rules = rules_of(path)
         with tempfile.TemporaryDirectory(prefix="fleet-") as room, _told(path):
             copy = Path(room, path.relative_to(rules.parent) if rules is not None else path.name)
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -99,6 +99,35 @@ def test_without_a_rule_the_next_step_is_told(run: Run) -> None:
     assert done.code == 1 and "fleet secrets keygen -e ENV" in done.err and "creation_rules" in done.err
 
 
+VAULT_RULES = [
+    "hc_vault_transit_uri: http://127.0.0.1:1/v1/transit/keys/k",
+    "key_groups: [{age: [age1x], hc_vault: ['http://127.0.0.1:1/v1/transit/keys/k']}]",
+]
+
+
+@pytest.mark.parametrize("rule", VAULT_RULES)
+def test_a_key_service_of_sops_yaml_is_asked_only_if_the_operator_allows_it(
+    keyed: Run, repository: Repository, rule: str
+) -> None:
+    """Whoever may commit that file could have a login sent to themselves as well."""
+    rules = f"creation_rules:\n  - path_regex: other\n    kms: arn:x\n  - path_regex: ^environments/\n    {rule}\n"
+    (repository.path / ".sops.yaml").write_text(rules)
+    for words in (["set", "a", "-e", "dev", "--host", "web-1"], ["rotate", "-e", "dev"]):
+        done = keyed("secrets", *words, given="x-value")
+        assert done.code == 1 and "that nobody allowed to dev: 'http://127.0.0.1:1'; if it is yours" in done.err
+    allowed = {"FLEET_KEY_SERVICES": "dev=http://127.0.0.1:1", "VAULT_MAX_RETRIES": "0"}
+    done = keyed("secrets", "set", "a", "-e", "dev", "--host", "web-1", given="x-value", **allowed)
+    assert done.code == 1 and "nobody allowed" not in done.err  # nothing answers there
+    assert keyed("secrets", "set", "token", "-e", "dev", given="x-value").code == 0  # its readers stay as they are
+
+
+def test_a_file_that_cannot_be_read_is_left_alone(keyed: Run, repository: Repository) -> None:
+    file = repository.path / "environments/dev/secrets.sops.yaml"
+    file.write_text(file.read_text() + "\n--- {}\n")
+    done = keyed("secrets", "set", "token", "-e", "dev", given="x-value")
+    assert done.code == 1 and "cannot be read as a SOPS file" in done.err
+
+
 def test_set_changes_one_value_and_no_other_ciphertext(keyed: Run, repository: Repository) -> None:
     before = ciphertexts(repository)
     done = keyed("secrets", "set", "token", "-e", "dev", given="another\n")

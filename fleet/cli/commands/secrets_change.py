@@ -63,7 +63,8 @@ def set_(invocation: Invocation, name: str, layer: str, host: str) -> Answer:
     app, loaded = _open(invocation, layer)
     file, entry = _find(loaded, layer, host, name)
     path = _path(app, layer, host) if file is None else _root(app) / file.path
-    work = replace(_sops(app, loaded, layer, path, file), accept=_encrypts(path, name))
+    anew = file is None or file.format == "binary"
+    work = replace(_sops(app, loaded, layer, path, file, anew), accept=_encrypts(path, name))
     if file is not None and file.format == "binary":
         work.create(value)
     elif path.exists():
@@ -111,7 +112,7 @@ def rotate(invocation: Invocation, layer: str) -> Answer:
     if not files:
         raise UsageError(f"{layer} has no secrets")
     for file in files:
-        _sops(app, loaded, layer, _root(app) / file.path, file).rotate()
+        _sops(app, loaded, layer, _root(app) / file.path, file, anew=True).rotate()
     return _written(app, *(_root(app) / file.path for file in files))
 
 
@@ -176,14 +177,19 @@ def _find(loaded: Loaded, layer: str, host: str, name: str) -> tuple[SecretFile 
     return (able[0], None) if able else (None, None)
 
 
-def _sops(app: App, loaded: Loaded, layer: str, path: Path, file: SecretFile | None) -> Sops:
-    """sops with the keys of the layer: of base, those of any environment that are here."""
+def _sops(app: App, loaded: Loaded, layer: str, path: Path, file: SecretFile | None, anew: bool = False) -> Sops:
+    """sops with the keys of the layer: of base, those of any environment that are here. anew: for whom .sops.yaml says,
+    which may name key services as well."""
     from fleet.secrets.files import Sops
+    from fleet.secrets.keys import services
 
+    if file is None and path.exists():
+        raise SecretError(f"{path} cannot be read as a SOPS file; why, says: fleet validate --working-tree")
     format_ = "yaml" if file is None else file.format
     names = (layer, *sorted(set(loaded.layers) - {layer})) if layer == "base" else (layer,)
     owner = next((name for name in names if app.identities.file(name) is not None), "")
-    remote = file is None or file.remote
+    asked = (*(() if file is None else file.services), *(services(path) if anew else ()))
+    remote = app.identities.asks(path.relative_to(_root(app)).as_posix(), asked)
     return Sops(path, format_, app.identities.child_environment(owner, remote))
 
 
