@@ -53,6 +53,11 @@ class Identities:
         given = (self.credentials / f"age.{environment}",) if self.credentials is not None else ()
         return next((path for path in (*given, self.directory / f"{environment}.txt") if path.is_file()), None)
 
+    @property
+    def keyring(self) -> str:
+        """gpg's, of whoever runs fleet."""
+        return os.environ.get("GNUPGHOME") or str(Path(os.environ.get("HOME", "/nonexistent")) / ".gnupg")
+
     def asks(self, path: str, services: Sequence[str]) -> bool:
         """Whether key services are asked for the keys of this file below environments/. Raises SecretError when its
         layer may not ask one of them: nothing goes there, not even a connection."""
@@ -75,11 +80,10 @@ class Identities:
             found = {name: os.environ[name] for name in (*_USUAL, *_PERSONAL) if name in os.environ}
         own = self.file(environment)
         if own is not None:
-            keyring = str(Path(found.get("HOME", "/")) / ".gnupg")
             found = {name: value for name, value in found.items() if not name.startswith("SOPS_AGE")}
-            found |= {"SOPS_AGE_KEY_FILE": str(own), "GNUPGHOME": found.get("GNUPGHOME", keyring)}
+            found |= {"SOPS_AGE_KEY_FILE": str(own)}
             if remote:  # whoever wrote the file says so: no reason to let in more identities than it is for others
                 found = {**_logins(found), **found}
-            # sops looks for more age identities and ssh keys of its own there.
-            found |= {"HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent"}
+            # sops looks for more age identities and ssh keys of its own there, and gpg for its keyring.
+            found |= dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "GNUPGHOME"), "/nonexistent")
         return found

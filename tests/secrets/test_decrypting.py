@@ -25,6 +25,7 @@ from fleet.masking import Masker
 from fleet.model import sealed
 from fleet.model.key_service import KeyServices
 from fleet.model.secret import SecretSource
+from fleet.secrets.files import Sops
 from fleet.secrets.identities import Identities
 from fleet.secrets.keys import identity
 from fleet.secrets.program import decrypt
@@ -212,7 +213,9 @@ def test_without_an_identity_of_its_own_whoever_runs_fleet_uses_theirs(
     assert opened.value(source("a", content)) == b"x-value"
 
 
-def test_a_pgp_key_of_whoever_runs_fleet_opens_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def pgp(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A key in the keyring of whoever runs fleet: its fingerprint."""
     keyring = Path(tempfile.mkdtemp(prefix="gpg-"))  # gpg's sockets need a short path
     monkeypatch.setenv("GNUPGHOME", str(keyring))
     make = ["gpg", "--batch", "--quiet", "--passphrase", "", "--quick-gen-key", "a@example.org", "default", "default"]
@@ -220,13 +223,40 @@ def test_a_pgp_key_of_whoever_runs_fleet_opens_as_well(tmp_path: Path, monkeypat
         subprocess.run([*make, "never"], check=True, capture_output=True)
         words = ["gpg", "--list-keys", "--with-colons"]
         listed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-        key = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
-        make_key(tmp_path, "dev")  # an identity of its own does not take the keyring away
-        content = encrypted({"a": "x-value"}, pgp=key)
-        assert Opened(tmp_path, {"a": content}).value(source("a", content)) == b"x-value"
+        yield next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
     finally:
         subprocess.run(["gpgconf", "--kill", "all"], check=False, capture_output=True)
         shutil.rmtree(keyring, ignore_errors=True)
+
+
+def test_a_pgp_key_of_whoever_runs_fleet_opens_only_where_there_is_no_identity(tmp_path: Path, pgp: str) -> None:
+    content = encrypted({"a": "x-value"}, pgp=pgp)
+    assert Opened(tmp_path, {"a": content}).value(source("a", content)) == b"x-value"
+    make_key(tmp_path, "dev")
+    service = (NOWHERE,)
+    for services in ((), service):
+        opened = Opened(tmp_path, {"a": content}, allowed=f"dev={NOWHERE}")
+        with pytest.raises(SecretError, match="no key that is here can open it"):
+            opened.value(source("a", content, services=services))
+
+
+def test_people_with_pgp_keys_stay_readers_where_there_is_an_identity(tmp_path: Path, pgp: str) -> None:
+    """Encrypting for them takes their public keys; only what the identity alone opens is encrypted for them anew."""
+    identities, file = Identities(tmp_path / "keys"), tmp_path / "r/environments/dev/secrets.sops.yaml"
+    recipient = make_key(tmp_path / "keys", "dev")
+    file.parent.mkdir(parents=True)
+    rule = {"path_regex": "", "pgp": pgp, "age": recipient}
+    (tmp_path / "r/.sops.yaml").write_text(json.dumps({"creation_rules": [rule]}))
+    work = Sops(file, "yaml", identities.child_environment("dev", remote=False), identities.keyring)
+    work.create(b'{"a": "x-value"}')
+    work.set(["a"], "y-value")
+    work.rotate()
+    content = file.read_bytes()
+    assert read("dev/secrets.sops.yaml", "", content, []).recipients == {pgp, recipient}
+    assert Opened(tmp_path / "keys", {"a": content}).value(source("a", content)) == b"y-value"
+    file.write_bytes(encrypted({"a": "of production"}, pgp=pgp))
+    with pytest.raises(SecretError, match="no key that is here can open it"):
+        work.rotate()
 
 
 def test_systemd_credentials_come_first(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def _sops(app: App, loaded: Loaded, layer: str, path: Path, file: SecretFile | N
     owner = next((name for name in names if app.identities.file(name) is not None), "")
     asked = (*(() if file is None else file.services), *(services(path) if anew else ()))
     remote = app.identities.asks(path.relative_to(_root(app)).as_posix(), asked)
-    return Sops(path, format_, app.identities.child_environment(owner, remote))
+    return Sops(path, format_, app.identities.child_environment(owner, remote), app.identities.keyring)
 
 
 def _encrypts(path: Path, name: str) -> Callable[[bytes], None]:
