@@ -44,7 +44,7 @@ def identity(path: Path) -> tuple[str, bool]:
 def allow(repository: Path, layers: Iterable[str], recipient: str) -> bool:
     """Let `recipient` read new files of these layers, keeping what .sops.yaml says beside. Whether it was changed.
 
-    Files that are there already keep their readers until they are rotated.
+    Files that are there already keep their readers until they are rotated. sops takes the first rule that matches.
     """
     path = repository / CONFIG
     yaml, config = _loaded(path)
@@ -54,10 +54,16 @@ def allow(repository: Path, layers: Iterable[str], recipient: str) -> bool:
         pattern = f"^environments/{layer}/"
         rule = next((one for one in rules if one.get("path_regex") == pattern), None)
         if rule is None:
-            rules.append({"path_regex": pattern, "age": recipient})
+            rule = {"path_regex": pattern, "age": recipient}
+            rules.append(rule)
             changed = True
         elif recipient not in str(rule.get("age", "")):
             rule["age"] = ",".join(filter(None, (str(rule.get("age", "")).strip(), recipient)))
+            changed = True
+        first = next((one for one in rules if _matches(one, f"environments/{layer}/secrets.sops.yaml")), rule)
+        if first is not rule:
+            rules.remove(rule)
+            rules.insert(rules.index(first), rule)
             changed = True
     if changed:
         with path.open("w", encoding="utf-8") as file:

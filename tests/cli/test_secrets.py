@@ -14,6 +14,7 @@ from typing import Any
 
 import pexpect
 import pytest
+import yaml
 
 from fleet.secrets.keys import identity
 from fleet.secrets.program import sops
@@ -92,6 +93,26 @@ def test_a_rule_that_is_there_keeps_what_it_says(run: Run, repository: Repositor
     made = run("secrets", "keygen", "-e", "dev", "--json").json["recipient"]
     said = (repository.path / ".sops.yaml").read_text()
     assert "# people" in said and f"age1somebody,{made}" in said
+
+
+CATCH_ALL = "creation_rules:\n  - path_regex: nothing/\n    age: a\n  # all\n  - pgp: X\n"
+
+
+@pytest.mark.parametrize("after", ["", "  # dev\n  - path_regex: ^environments/dev/\n    age: age1somebody\n"])
+def test_a_new_rule_stands_before_what_would_win_over_it(run: Run, repository: Repository, after: str) -> None:
+    """sops takes the first that matches. One that is there and never matched is moved."""
+    (repository.path / ".sops.yaml").write_text(CATCH_ALL + after)
+    made = run("secrets", "keygen", "-e", "dev", "--json").json["recipient"]
+    rules = yaml.safe_load((repository.path / ".sops.yaml").read_text())["creation_rules"]
+    assert [rule.get("path_regex", "") for rule in rules] == [
+        "nothing/",
+        "^environments/dev/",
+        "^environments/base/",
+        "",
+    ]
+    assert rules[1]["age"] == (f"age1somebody,{made}" if after else made)
+    assert run("secrets", "set", "a", "-e", "base", given="x").code == 0
+    assert run("secrets", "who", "a", "--working-tree", "--json").json["secrets"][0]["readers"] == [made]
 
 
 def test_without_a_rule_the_next_step_is_told(run: Run) -> None:
