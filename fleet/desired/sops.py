@@ -31,9 +31,16 @@ _PLAIN = re.compile(r"[a-z][a-z0-9_]*\Z")
 _FLAT = re.compile(r"sops_(key_groups__list_\d+__map_)?(?P<sort>[a-z_]+?)__list_\d+__map_(?P<word>.+)\Z")
 
 
+class Place(str):
+    """The number of an item in a list, among keys of maps."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One secret of a file. keys: its path in the decrypted document. digest: of its ciphertext, 16 hex digits."""
+    """One secret of a file. keys: its path in the decrypted document, a Place in each list. digest: of its
+    ciphertext, 16 hex digits."""
 
     name: str
     keys: tuple[str, ...]
@@ -156,7 +163,7 @@ def _nodes(node: Node, keys: tuple[str, ...]) -> Iterator[_Value]:
             yield from _nodes(inner, (*keys, key))
     elif isinstance(node.value, list):
         for number, inner in enumerate(node.value):
-            yield from _nodes(inner, (*keys, str(number)))
+            yield from _nodes(inner, (*keys, Place(number)))
     else:
         yield _Value(keys, node.value, node.key or node.origin)
 
@@ -186,12 +193,14 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _flat(value: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-    if inner is None:
-        yield keys, value
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield from _flat(one, (*keys, key))
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from _flat(one, (*keys, Place(number)))
     else:
-        for key, one in inner:
-            yield from _flat(one, (*keys, str(key)))
+        yield keys, value
 
 
 def _line(path: str, lines: list[str], value: Any) -> Origin:

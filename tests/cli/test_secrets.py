@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -217,6 +218,21 @@ def test_names_that_cannot_be_are_refused(keyed: Run) -> None:
     assert away.code == 1 and "cannot be the name of a host" in away.err
     assert "standard input has no value" in keyed("secrets", "set", "new", "-e", "dev").err
     assert "`token` is there already" in keyed("secrets", "set", "token.x", "-e", "dev", given="x").err
+
+
+@pytest.mark.parametrize("format_", ["yaml", "json"])
+def test_an_item_of_a_list_is_refused(keyed: Run, repository: Repository, tmp_path: Path, format_: str) -> None:
+    """sops panics on it."""
+    recipient = (tmp_path / "age/dev.txt").read_text().split("public key: ")[1].split("\n")[0]
+    document = json.dumps({"a": {"l": ["x-value", "y-value"], "0": "z-value"}}).encode()
+    file = repository.path / f"environments/base/secrets.sops.{format_}"
+    file.write_bytes(encrypted(document, recipient, format_=format_))
+    before = file.read_bytes()
+    for name in ("a.l.0", "a.l.2", "a.l.b"):
+        done = keyed("secrets", "set", name, "-e", "base", given="x")
+        assert done.code == 1 and "`a.l` is a list, whose items" in done.err and "secrets edit -e base" in done.err
+    assert file.read_bytes() == before
+    assert keyed("secrets", "set", "a.0", "-e", "base", given="x").code == 0
 
 
 @pytest.mark.parametrize("there", [False, True])

@@ -62,6 +62,9 @@ def set_(invocation: Invocation, name: str, layer: str, host: str) -> Answer:
     value = _value(name)
     app, loaded = _open(invocation, layer)
     file, entry = _find(loaded, layer, host, name)
+    if listed := _list_of(file, name):
+        can = f"fleet secrets edit -e {layer}{f' --host {host}' if host else ''}"
+        raise UsageError(f"`{listed}` is a list, whose items sops cannot set by themselves; change it with: {can}")
     path = _path(app, layer, host) if file is None else _root(app) / file.path
     anew = file is None or file.format == "binary"
     work = replace(_sops(app, loaded, layer, path, file, anew), accept=_encrypts(path, name))
@@ -175,6 +178,18 @@ def _find(loaded: Loaded, layer: str, host: str, name: str) -> tuple[SecretFile 
     if taken:
         raise UsageError(f"`{taken[0]}` is there already, so `{name}` cannot be: a map is no value")
     return (able[0], None) if able else (None, None)
+
+
+def _list_of(file: SecretFile | None, name: str) -> str:
+    """The list in a file that `name` would be in."""
+    from fleet.desired.sops import Place
+
+    for keys in (entry.keys for entry in file.entries.values()) if file is not None else ():
+        for number, key in enumerate(keys):
+            parent = ".".join(keys[:number])
+            if isinstance(key, Place) and name.startswith(f"{parent}."):
+                return parent
+    return ""
 
 
 def _sops(app: App, loaded: Loaded, layer: str, path: Path, file: SecretFile | None, anew: bool = False) -> Sops:
