@@ -220,6 +220,17 @@ def test_names_that_cannot_be_are_refused(keyed: Run) -> None:
     assert "`token` is there already" in keyed("secrets", "set", "token.x", "-e", "dev", given="x").err
 
 
+def test_a_host_that_is_not_there_is_refused_at_once(keyed: Run, repository: Repository) -> None:
+    """Not by the next `validate`."""
+    repository.write({"dev/hosts.yaml": "hosts:\n  web-[01:12]: {address: 'x'}\n"})
+    for words in (["set", "a"], ["edit"]):
+        done = keyed("secrets", *words, "-e", "dev", "--host", "web-2", given="x")
+        assert done.code == 1 and "there is no host 'web-2' in dev; did you mean web-02?" in done.err
+    assert "there is no host 'web-02' in base" in keyed("secrets", "edit", "-e", "base", "--host", "web-02").err
+    assert not (repository.path / "environments/dev/hosts/web-2.secrets.sops.yaml").exists()
+    assert keyed("secrets", "set", "a", "-e", "dev", "--host", "web-12", given="x").code == 0
+
+
 @pytest.mark.parametrize("format_", ["yaml", "json"])
 def test_an_item_of_a_list_is_refused(keyed: Run, repository: Repository, tmp_path: Path, format_: str) -> None:
     """sops panics on it."""

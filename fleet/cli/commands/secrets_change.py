@@ -58,9 +58,9 @@ def set_(invocation: Invocation, name: str, layer: str, host: str) -> Answer:
     if host and not _HOST.match(host):
         raise UsageError(f"{host!r} cannot be the name of a host")
     if sys.stdin.isatty():  # a person hears of a mistake before being asked for a value
-        _load(invocation, layer)
+        _load(invocation, layer, host)
     value = _value(name)
-    app, loaded = _open(invocation, layer)
+    app, loaded = _open(invocation, layer, host)
     file, entry = _find(loaded, layer, host, name)
     if listed := _list_of(file, name):
         can = f"fleet secrets edit -e {layer}{f' --host {host}' if host else ''}"
@@ -88,7 +88,7 @@ def set_(invocation: Invocation, name: str, layer: str, host: str) -> Answer:
 def edit(invocation: Invocation, layer: str, host: str) -> Answer:
     """Open a layer's secrets in your editor ($VISUAL, $EDITOR). The plain text is in memory only, and gone with the
     editor, however that ends."""
-    app, loaded = _open(invocation, layer)
+    app, loaded = _open(invocation, layer, host)
     files = [one for one in loaded.layers[layer].secrets.values() if one.host == host and one.format != "binary"]
     if not files:
         again = f" --host {host}" if host else ""
@@ -146,17 +146,18 @@ def keygen(invocation: Invocation, layer: str) -> Answer:
 COMMANDS = (keygen, set_, edit, rotate)
 
 
-def _open(invocation: Invocation, layer: str) -> tuple[App, Loaded]:
+def _open(invocation: Invocation, layer: str, host: str = "") -> tuple[App, Loaded]:
     """The files as they are on disk now: these commands change them, and until the command ends no other one does."""
     from fleet.secrets.files import alone
 
     app = open_app(invocation)
     if _root(app).is_dir():
         click.get_current_context().with_resource(alone(_root(app)))
-    return _load(invocation, layer)
+    return _load(invocation, layer, host)
 
 
-def _load(invocation: Invocation, layer: str) -> tuple[App, Loaded]:
+def _load(invocation: Invocation, layer: str, host: str = "") -> tuple[App, Loaded]:
+    from fleet.desired.inventory import host_names
     from fleet.desired.load import load
     from fleet.desired.source import open_working_tree
 
@@ -164,6 +165,9 @@ def _load(invocation: Invocation, layer: str) -> tuple[App, Loaded]:
     loaded = load(open_working_tree(app.settings.repository), app.kinds)
     if layer not in loaded.layers:
         raise UsageError(f"there is no directory environments/{layer}{near(layer, loaded.layers)}")
+    known = host_names(loaded.layers[layer])
+    if host and host not in known:
+        raise UsageError(f"there is no host {host!r} in {layer}{near(host, known)}")
     return app, loaded
 
 
