@@ -220,6 +220,25 @@ def test_names_that_cannot_be_are_refused(keyed: Run) -> None:
     assert "`token` is there already" in keyed("secrets", "set", "token.x", "-e", "dev", given="x").err
 
 
+def test_a_symlink_is_neither_followed_nor_replaced(keyed: Run, repository: Repository) -> None:
+    where = repository.path / "environments/dev"
+    (repository.path / "elsewhere").mkdir()
+    (where / "secrets.sops.yaml").rename(repository.path / "elsewhere/other.yaml")
+    shutil.rmtree(where / "hosts", ignore_errors=True)
+    for name, target in (("secrets.sops.yaml", "../../elsewhere/other.yaml"), ("hosts", "../../elsewhere")):
+        (where / name).symlink_to(target)
+        before = everything(repository.path / "elsewhere")
+        host = ["--host", "web-1"] if name == "hosts" else []
+        done = keyed("secrets", "set", "token", "-e", "dev", *host, given="x")
+        said = f"error: {where / name} is a symlink, which fleet does not read; put the real one there\n"
+        assert (done.code, done.err) == (1, said)
+        assert (where / name).is_symlink() and everything(repository.path / "elsewhere") == before
+
+
+def everything(directory: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in directory.iterdir()}
+
+
 def test_a_host_that_is_not_there_is_refused_at_once(keyed: Run, repository: Repository) -> None:
     """Not by the next `validate`."""
     repository.write({"dev/hosts.yaml": "hosts:\n  web-[01:12]: {address: 'x'}\n"})

@@ -202,6 +202,9 @@ def _sops(app: App, loaded: Loaded, layer: str, path: Path, file: SecretFile | N
     from fleet.secrets.files import Sops
     from fleet.secrets.keys import services
 
+    below = (one for one in (path, *path.parents) if _root(app) in one.parents)
+    if link := next((one for one in below if one.is_symlink()), None):
+        raise SecretError(f"{link} is a symlink, which fleet does not read; put the real one there")
     if file is None and path.exists():
         raise SecretError(f"{path} cannot be read as a SOPS file; why, says: fleet validate --working-tree")
     format_ = "yaml" if file is None else file.format
