@@ -28,6 +28,7 @@ from fleet.history import History
 from fleet.masking import Masker
 from fleet.model.change import PassResult
 from fleet.model.host import HostSpec
+from fleet.model.key_service import KeyServices
 from fleet.model.kind import Kind
 from fleet.model.port import Transport, Watcher
 from fleet.model.secret import SecretSource
@@ -186,7 +187,8 @@ class App:
     @property
     def identities(self) -> Identities:
         given = os.environ.get("CREDENTIALS_DIRECTORY")
-        return Identities(self.settings.age_dir, Path(given) if given else None)
+        services = KeyServices.parse(self.settings.key_services)
+        return Identities(self.settings.age_dir, Path(given) if given else None, services)
 
     def _read(self, source: SecretSource) -> bytes:
         """A SOPS file of the revision that was compiled last."""

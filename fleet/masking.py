@@ -6,6 +6,7 @@ The last guard, behind `model/sealed.py` which keeps them out in the first place
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import shlex
@@ -24,6 +25,9 @@ PIECE = 2048  # bytes that are looked for as a whole; a longer value is looked f
 WRAPPED = 12  # bytes of a form that is looked for across the ends of lines as well
 LONGEST = 64 * 1024  # bytes of one value that are looked for at all
 SHOWN = "(secret {})"
+# Bytes apart from each other, in as many lines as there are: `od -An -tx1`, a fingerprint.
+_DUMP = re.compile(rb"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{2}[ \t\r\n:]{1,8}){3,}[0-9A-Fa-f]{2}(?![0-9A-Za-z])")
+_PAIR = re.compile(rb"[0-9A-Fa-f]{2}")
 
 
 class Masker:
@@ -50,7 +54,7 @@ class Masker:
         if not self._ready:
             self._automaton.make_automaton()
             self._ready = True
-        found = [*self._found(data), *self._wrapped(data)]
+        found = [*self._found(data), *self._wrapped(data), *self._dumped(data)]
         return _replaced(data, found) if found else data
 
     def without_half(self, data: bytes) -> bytes:
@@ -75,6 +79,13 @@ class Masker:
         hits = [hit for hit in self._found(b"".join(lines)) if hit[1] - hit[0] >= WRAPPED]
         places = [(a, b, bisect_right(begins, a) - 1, bisect_right(begins, b - 1) - 1, name) for a, b, name in hits]
         return [(a + first, b + last, name) for a, b, first, last, name in places if first != last]
+
+    def _dumped(self, data: bytes) -> Iterator[tuple[int, int, str]]:
+        """What is written as bytes in hex, one by one."""
+        for dump in _DUMP.finditer(data):
+            pairs = list(_PAIR.finditer(data, *dump.span()))
+            for start, end, name in self._found(bytes.fromhex(b"".join(one[0] for one in pairs).decode())):
+                yield pairs[start].start(), pairs[end - 1].end(), name
 
     def text(self, text: str) -> str:
         if not self._forms:
@@ -128,8 +139,8 @@ def _joined(found: list[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]
 
 
 def forms(value: bytes) -> set[bytes]:
-    """A value as it may be met: raw, base64 (alone and inside something longer), hex, URL, JSON, shell-quoted, as
-    Python shows it; and of several lines each by itself."""
+    """A value as it may be met: raw, base64 (alone and inside something longer), base32, hex, URL, JSON, HTML,
+    shell-quoted, in UTF-16, as Python shows it; and of several lines each by itself."""
     found: set[bytes] = set()
     for one in _pieces(value):
         if len(one.decode(errors="replace")) >= SHORTEST:
@@ -151,6 +162,8 @@ def _forms(value: bytes) -> Iterator[bytes]:
     yield value
     yield from (value.hex().encode(), value.hex().upper().encode())
     yield from _base64(value)
+    wide = base64.b32encode(value)
+    yield from (wide, wide.rstrip(b"="))
     for escaped in (quote(value, safe=""), quote(value), quote_plus(value)):
         yield escaped.encode()
         yield re.sub("%[0-9A-F]{2}", lambda m: m[0].lower(), escaped).encode()
@@ -158,11 +171,20 @@ def _forms(value: bytes) -> Iterator[bytes]:
     quoted = text.replace("'", "'\\''")
     said = (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1], repr(value)[2:-1],
             shlex.quote(text), quoted, text.encode("unicode_escape", "backslashreplace").decode())  # fmt: skip
-    for one in said:
+    for one in (*said, *_html(text)):
         yield one.encode(errors="surrogateescape")
     yield text.encode(errors="surrogatepass")  # of a host's words that are no UTF-8
+    yield text.encode("utf-16-le", errors="surrogatepass")
     plain = value.decode(errors="backslashreplace")
     yield from (plain.encode(), json.dumps(plain)[1:-1].encode())
+
+
+def _html(text: str) -> Iterator[str]:
+    """As Python, Go and others write the quotes."""
+    bare = html.escape(text, quote=False)
+    yield bare
+    for double, single in (("&quot;", "&#x27;"), ("&quot;", "&#39;"), ("&#34;", "&#39;"), ("&quot;", "&apos;")):
+        yield bare.replace('"', double).replace("'", single)
 
 
 def _base64(value: bytes) -> Iterator[bytes]:

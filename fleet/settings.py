@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from fleet.errors import ConfigError, Origin, Problem, UsageError
+from fleet.model.key_service import KeyServices
 
 PREFIX = "FLEET_"
 SYSTEM_FILE = Path("/etc/fleet/config.yaml")
@@ -55,6 +56,11 @@ def _whole(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
+def _checked(text: str) -> str:
+    KeyServices.parse(text)
+    return text
+
+
 AnyPath = Annotated[Path, AfterValidator(_whole)]
 
 
@@ -76,6 +82,11 @@ class Settings(BaseSettings):
     age_dir: AnyPath = Field(
         default_factory=lambda: _xdg("XDG_CONFIG_HOME", ".config") / "fleet/age",
         description="Age identities, ENVIRONMENT.txt each. Default: $XDG_CONFIG_HOME/fleet/age or ~/.config/fleet/age.",
+    )
+    key_services: Annotated[str, AfterValidator(_checked)] = Field(
+        "",
+        description="Key services that SOPS files may ask: ENVIRONMENT=ADDRESS … (or an ARN or a resource id), with * "
+        "for a part between dots, slashes or colons. Default: none.",
     )
     handshakes: int = Field(32, ge=1, le=1024, description="SSH handshakes at the same time, over all environments.")
     scripts: int = Field(64, ge=1, le=10_000, description="Scripts running at the same time, over all environments.")

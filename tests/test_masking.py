@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+import re
 import shlex
+import shutil
 import string
+import subprocess
 from urllib.parse import quote
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +41,39 @@ def test_eight_forms_of_a_secret_go(value: str) -> None:
         said = masker(value).text(f"{PADDING}{form}{PADDING}")
         assert form not in said, form
         assert said.startswith(PADDING) and said.endswith(PADDING) and "(secret s0)" in said
+
+
+@given(words)
+def test_forms_of_other_programs_go_too(value: str) -> None:
+    value = "x" + value.strip() + "y"
+    data = value.encode()
+    escaped = html.escape(value)
+    forms = [base64.b32encode(data).decode(), base64.b32encode(data).decode().rstrip("="), escaped,
+             html.escape(value, quote=False), escaped.replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
+             data.hex(" "), data.hex(" ").upper(), data.hex(":")]  # fmt: skip
+    for form in forms:
+        said = masker(value).text(f"{PADDING}{form}{PADDING}")
+        assert said == f"{PADDING}(secret s0){PADDING}", form
+    wide = value.encode("utf-16-le")
+    assert masker(value).data(b"\xff\xfe" + wide + b"\n\0") == b"\xff\xfe(secret s0)\n\0"
+
+
+@pytest.mark.parametrize("words", [["od", "-An", "-v", "-tx1"], ["xxd", "-p"], ["xxd", "-p", "-u"]])
+def test_what_programs_print_of_bytes_goes(words: list[str]) -> None:
+    if shutil.which(words[0]) is None:
+        pytest.skip(f"no {words[0]} here")
+    value = "correct horse battery staple\u00e4\n" * 3
+    content = f"password = {value}and more\n".encode()
+    dump = subprocess.run(words, input=content, capture_output=True, check=True).stdout.decode()
+    said = masker(value).text(dump)
+    kept = re.sub(r"\(secret s0\)|\s", "", said).lower()
+    assert "(secret s0)" in said and kept == content.replace(value.encode(), b"").hex()
+
+
+def test_what_is_no_dump_of_a_secret_stays() -> None:
+    text = "at 12:34:56 de ad be ef\n70 61 73 73 77 6f 72\n70 61 73 73 77 6f 7264 00"
+    assert masker("password").text(text) == text
+    assert masker("password").text(text + " 70 61 73 73 77 6f 72 64") == text + " (secret s0)"
 
 
 @given(st.binary(min_size=9, max_size=30), st.binary(max_size=5), st.binary(max_size=5))

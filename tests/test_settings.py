@@ -60,6 +60,7 @@ def test_state_and_cache_follow_systemd_then_xdg_then_home(tmp_path: Path, monke
         ("FLEET_SCRIPTS", "many", "FLEET_SCRIPTS: input should be a valid integer"),
         ("FLEET_HANDSHAKES", "0", "FLEET_HANDSHAKES: input should be greater than or equal to 1, not '0'"),
         ("FLEET_COLOR", "blue", "FLEET_COLOR: input should be 'auto', 'always' or 'never', not 'blue'"),
+        ("FLEET_KEY_SERVICES", "https://x", "FLEET_KEY_SERVICES: value error, 'https://x' is not ENVIRONMENT=SERVICE"),
         ("FLEET_STATEDIR", "/x", "unknown variable FLEET_STATEDIR in the environment; did you mean FLEET_STATE_DIR?"),
     ],
 )

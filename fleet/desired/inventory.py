@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from fleet.desired.check import near
@@ -94,6 +95,15 @@ def merged(name: str, layers: tuple[Layer, ...], shapes: Mapping[str, Shape], pr
         _enter(pattern, node, result.hosts, problems)
     _overlay(result, shapes["overlay"], problems)
     return result
+
+
+def host_names(layer: Layer) -> set[str]:
+    """The hosts of one directory; what cannot be understood names none."""
+    found: set[str] = set()
+    for pattern in children(layer.hosts):
+        with suppress(ValueError):
+            found.update(name for name, _ in expand(pattern))
+    return found
 
 
 def _merge(nodes: Collection[Node | None], problems: list[Problem]) -> Node | None:

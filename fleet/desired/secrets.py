@@ -97,7 +97,7 @@ def _add(table: dict[str, Found], layer: Layer, host: str, tree: Tree, problems:
                 problems.append(Problem(entry.origin, message, also=(fresh[entry.name].origin,)))
                 continue
             blob = tree.entries[path].blob
-            source = SecretSource(entry.name, entry.digest, path, blob, file.format, entry.keys, file.remote)
+            source = SecretSource(entry.name, entry.digest, path, blob, file.format, entry.keys, file.services)
             weaker = table.get(entry.name)
             over = () if weaker is None else (weaker, *weaker.over)
             fresh[entry.name] = Found(source, source.token, entry.origin, layer.name, over)

@@ -21,16 +21,26 @@ from fleet.model.value import Node
 Format = Literal["yaml", "json", "dotenv", "binary"]
 FORMATS: Mapping[str, Format] = {".yaml": "yaml", ".json": "json", ".env": "dotenv", ".sops": "binary"}
 # Metadata that names keys: field → the word in it that says which. Those beside age and pgp are asked over the network.
-_KEYS = {"age": "recipient", "pgp": "fp", "kms": "arn", "gcp_kms": "resource_id", "azure_kv": "vaultUrl",
+_KEYS = {"age": "recipient", "pgp": "fp", "kms": "arn", "gcp_kms": "resource_id", "azure_kv": "vault_url",
          "hc_vault": "vault_address", "hckms": "key_id"}  # fmt: skip
 _LOCAL = ("age", "pgp")
+# A key service that cannot be allowed: sops may find keys where we do not (it takes `HC_VAULT` for `hc_vault` in JSON).
+_STRANGE = "(keys in a form that sops does not write)"
 _SUFFIX = "_unencrypted"
-_FLAT = re.compile(r"sops_(?P<sort>[a-z_]+?)__list_\d+__map_(?P<word>\w+)\Z")
+_PLAIN = re.compile(r"[a-z][a-z0-9_]*\Z")
+_FLAT = re.compile(r"sops_(key_groups__list_\d+__map_)?(?P<sort>[a-z_]+?)__list_\d+__map_(?P<word>.+)\Z")
+
+
+class Place(str):
+    """The number of an item in a list, among keys of maps."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One secret of a file. keys: its path in the decrypted document. digest: of its ciphertext, 16 hex digits."""
+    """One secret of a file. keys: its path in the decrypted document, a Place in each list. digest: of its
+    ciphertext, 16 hex digits."""
 
     name: str
     keys: tuple[str, ...]
@@ -40,15 +50,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class SecretFile:
-    """host: whose it is alone, or "". recipients: who can read it, as the file names them. remote: a key service is
-    asked for the key."""
+    """host: whose it is alone, or "". recipients: who can read it, as the file names them. services: those of them
+    that are asked over the network."""
 
     path: str
     format: Format
     host: str = ""
     entries: Mapping[str, Entry] = field(default_factory=dict)
     recipients: frozenset[str] = frozenset()
-    remote: bool = False
+    services: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,7 @@ def read(path: str, host: str, content: bytes | Node, problems: list[Problem]) -
     format_ = FORMATS[path[path.rindex(".") :]]
     found = _nodes_of(content) if isinstance(content, Node) else _READERS[format_](path, content, problems)
     if found is None:
-        return SecretFile(path, format_, host)
+        return SecretFile(path, format_, host, services=(_STRANGE,))
     values, metadata = found
     if not metadata:
         hint = f"encrypt it where it stands: sops encrypt --in-place environments/{path}"
@@ -76,8 +86,10 @@ def read(path: str, host: str, content: bytes | Node, problems: list[Problem]) -
     entries: dict[str, Entry] = {}
     for value in values:
         _enter(value, entries, problems, format_, path)
-    recipients, remote = _recipients(metadata)
-    return SecretFile(path, format_, host, entries, recipients, remote)
+    recipients, services = _recipients(metadata)
+    if _STRANGE in services:
+        problems.append(Problem(Origin(path, 1, 1), f"it names {_STRANGE.strip('()')}", "a file that sops wrote"))
+    return SecretFile(path, format_, host, entries, recipients, services)
 
 
 def _enter(value: _Value, entries: dict[str, Entry], problems: list[Problem], format_: Format, path: str) -> None:
@@ -98,15 +110,30 @@ def _enter(value: _Value, entries: dict[str, Entry], problems: list[Problem], fo
         entries[name] = Entry(name, value.keys, digest, value.origin)
 
 
-def _recipients(metadata: Mapping[str, Any]) -> tuple[frozenset[str], bool]:
+def _recipients(metadata: Mapping[str, Any]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """All of them, and those that are key services."""
     found: set[str] = set()
-    remote = False
-    for group in (metadata, *(metadata.get("key_groups") or ())):
+    services: set[str] = set()
+    groups = metadata.get("key_groups") or []
+    for group in (metadata, *(groups if isinstance(groups, list) else ["strange"])):
+        if not isinstance(group, dict) or not all(map(_plain, group.items())):
+            services.add(_STRANGE)
+            continue
         for sort, word in _KEYS.items():
-            for key in group.get(sort) or ():
-                found.add(str(key.get(word, sort)))
-                remote = remote or sort not in _LOCAL
-    return frozenset(found), remote
+            named = {str(key.get(word, sort)) for key in group.get(sort) or ()}
+            found |= named
+            services |= named if sort not in _LOCAL else set()
+    return frozenset(found), tuple(sorted(services))
+
+
+def _plain(field_: tuple[str, Any]) -> bool:
+    """Whether sops reads of one field of the metadata what we read of it. Only keys are lists or maps there."""
+    name, value = field_
+    if not _PLAIN.match(name) or (name not in _KEYS and name != "key_groups"):
+        return not isinstance(value, list | dict) and _PLAIN.match(name) is not None
+    if value is None or name == "key_groups":
+        return True
+    return isinstance(value, list) and all(isinstance(one, dict) and all(map(_PLAIN.match, one)) for one in value)
 
 
 _Read = tuple[list[_Value], Mapping[str, Any]]
@@ -136,14 +163,14 @@ def _nodes(node: Node, keys: tuple[str, ...]) -> Iterator[_Value]:
             yield from _nodes(inner, (*keys, key))
     elif isinstance(node.value, list):
         for number, inner in enumerate(node.value):
-            yield from _nodes(inner, (*keys, str(number)))
+            yield from _nodes(inner, (*keys, Place(number)))
     else:
         yield _Value(keys, node.value, node.key or node.origin)
 
 
 def _json(path: str, content: bytes, problems: list[Problem]) -> _Read | None:
     try:
-        found = json.loads(content)
+        found = json.loads(content, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         problems.append(Problem(Origin(path, line, 1), f"not JSON: {getattr(error, 'msg', error)}", "a SOPS file"))
@@ -152,16 +179,28 @@ def _json(path: str, content: bytes, problems: list[Problem]) -> _Read | None:
         return [], {}
     lines = content.decode(errors="replace").split("\n")
     sops = found.pop("sops", None)
+    if isinstance(sops, dict) and any(key.casefold() == "sops" for key in found):
+        sops["SOPS"] = True  # sops reads that as well
     return [_Value(keys, value, _line(path, lines, value)) for keys, value in _flat(found, ())], _metadata(sops)
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two keys that are the same sops reads both."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in one map")
+    return found
+
+
 def _flat(value: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-    if inner is None:
-        yield keys, value
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield from _flat(one, (*keys, key))
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from _flat(one, (*keys, Place(number)))
     else:
-        for key, one in inner:
-            yield from _flat(one, (*keys, str(key)))
+        yield keys, value
 
 
 def _line(path: str, lines: list[str], value: Any) -> Origin:
@@ -180,12 +219,15 @@ def _dotenv(path: str, content: bytes, problems: list[Problem]) -> _Read | None:
         if not key.startswith("sops_"):
             values.append(_Value((key,), value, Origin(path, number, 1)))
         elif flat := _FLAT.match(key):
-            metadata.setdefault(flat["sort"], []).append({flat["word"]: value})
+            metadata.setdefault(flat["sort"], []).append({flat["word"].partition("__")[0]: value})
+        elif "__" in key:
+            metadata[key] = [value]
         else:
             metadata[key.removeprefix("sops_")] = value
     for sort, word in _KEYS.items():
-        metadata[sort] = [one for one in metadata.get(sort, ()) if word in one]
-    return values, metadata if "mac" in metadata else {}
+        # A line for each word of a key: the one that names it is enough.
+        metadata[sort] = [one for one in metadata.get(sort, ()) if word in one or not all(map(_PLAIN.match, one))]
+    return values, metadata if any(metadata.values()) else {}
 
 
 _READERS: Mapping[Format, Callable[[str, bytes, list[Problem]], _Read | None]] = {

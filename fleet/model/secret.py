@@ -54,7 +54,7 @@ class Secret:
 @dataclass(frozen=True, slots=True)
 class SecretSource:
     """Where a secret is to be had, without its value. path, blob: the SOPS file and Git's id of it. keys: where in the
-    decrypted document. digest: of its ciphertext, 16 hex digits. remote: its key is asked of a key service."""
+    decrypted document. digest: of its ciphertext, 16 hex digits. services: the key services that its file names."""
 
     name: str
     digest: str
@@ -62,7 +62,7 @@ class SecretSource:
     blob: str
     format: str
     keys: tuple[str, ...]
-    remote: bool = False
+    services: tuple[str, ...] = ()
 
     @property
     def token(self) -> str:

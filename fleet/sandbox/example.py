@@ -55,8 +55,8 @@ def with_fresh_secrets(repository: Path, age_dir: Path) -> list[str]:
         recipient, _ = identity(age_dir / f"{environment}.txt")
         allow(repository, (environment,), recipient)
         names = [entry.keys for entry in read(f"{environment}/{path.name}", "", path.read_bytes(), []).entries.values()]
-        variables = Identities(age_dir).child_environment(environment, remote=False)
-        work = Sops(path, "yaml", variables)
+        identities = Identities(age_dir)
+        work = Sops(path, "yaml", identities.child_environment(environment, remote=False), identities.keyring)
         first, *rest = names
         document: Any = secrets.token_hex(16)
         for key in reversed(first):

@@ -14,11 +14,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fleet.errors import SecretError
-from fleet.secrets.keys import CONFIG
+from fleet.secrets.keys import CONFIG, rules_of
 from fleet.secrets.program import reason, sops
 
 PATIENCE = 10.0  # seconds that one change waits for another
@@ -39,7 +39,8 @@ _VIM = ("vim", "nvim", "vi", "view", "vim.basic", "vim.tiny", "vim.nox", "vim.gt
 
 @dataclass(frozen=True, slots=True)
 class Sops:
-    """One way to run sops. variables: its environment, with the identity that it needs.
+    """One way to run sops. variables: its environment, with the identity that it needs. keyring: gpg's, for the public
+    keys of people who are to read what is encrypted.
 
     accept: looks at a file that is to be written, and raises SecretError. Rules of .sops.yaml (`encrypted_regex`, say)
     may have sops leave a value in plain text.
@@ -48,13 +49,14 @@ class Sops:
     path: Path
     format: str
     variables: Mapping[str, str] = field(repr=False)
+    keyring: str = ""
     accept: Callable[[bytes], None] = lambda content: None
 
     def create(self, content: bytes) -> None:
         """A new file, for whom .sops.yaml says. content: the plain document. Raises SecretError."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         words = ("encrypt", "--filename-override", str(self.path), *self._types())
-        encrypted = self._run(words, content)
+        encrypted = self._encrypting()._run(words, content)
         self.accept(encrypted)
         _write(self.path, encrypted)
 
@@ -71,15 +73,18 @@ class Sops:
     def rotate(self) -> None:
         """Encrypt everything anew with a fresh key, for whom .sops.yaml says now. Raises SecretError."""
         path = self.path.absolute()
-        rules = next((one for one in (folder / CONFIG for folder in path.parents) if one.is_file()), None)
+        rules = rules_of(path)
         with tempfile.TemporaryDirectory(prefix="fleet-") as room, _told(path):
             copy = Path(room, path.relative_to(rules.parent) if rules is not None else path.name)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(path.read_bytes())
+            # With a keyring more could be opened than what is meant for this environment.
+            self._run(("decrypt", "--output", os.devnull, *self._types(), str(copy)), b"")
+            work = self._encrypting()
             if rules is not None:  # sops writes over the file itself, and looks the rules up by where it is
                 Path(room, CONFIG).write_bytes(rules.read_bytes())
-                self._run(("updatekeys", "--yes", "--input-type", self.format, str(copy)), b"", copy.parent)
-            self._run(("rotate", "--in-place", *self._types(), str(copy)), b"")
+                work._run(("updatekeys", "--yes", "--input-type", self.format, str(copy)), b"", copy.parent)
+            work._run(("rotate", "--in-place", *self._types(), str(copy)), b"")
             _write(path, copy.read_bytes())
 
     def edit(self) -> bool:
@@ -123,6 +128,9 @@ class Sops:
             code = child.wait()
         reader.join()
         return code, bytes(found)
+
+    def _encrypting(self) -> Sops:
+        return replace(self, variables={**self.variables, **({"GNUPGHOME": self.keyring} if self.keyring else {})})
 
     def _run(self, words: Sequence[str], given: bytes, place: Path | None = None) -> bytes:
         # .sops.yaml is looked for from where the file is.

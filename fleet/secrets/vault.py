@@ -54,10 +54,11 @@ class Vault:
 
     async def _file(self, environment: str, source: SecretSource) -> _File:
         """Hosts that ask for one file at the same time wait for the same child."""
+        remote = self._identities.asks(source.path, source.services)  # a copy elsewhere has the same blob
         own = self._identities.file(environment)
         key = (source.blob, str(own or ""))
         if key not in self._files:
-            self._files[key] = asyncio.create_task(self._decrypted(environment, source))
+            self._files[key] = asyncio.create_task(self._decrypted(environment, source, remote))
         task = self._files[key]
         try:
             return await asyncio.shield(task)
@@ -68,11 +69,11 @@ class Vault:
                 f"{where} cannot be decrypted for {environment}: {error}; {self._hint(environment)}"
             ) from None
 
-    async def _decrypted(self, environment: str, source: SecretSource) -> _File:
+    async def _decrypted(self, environment: str, source: SecretSource, remote: bool) -> _File:
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         with self._span("decrypt", file=source.path, environment=environment):
-            variables = self._identities.child_environment(environment, source.remote)
-            said = await decrypt(self._read(source), source.format, variables, source.remote)
+            variables = self._identities.child_environment(environment, remote)
+            said = await decrypt(self._read(source), source.format, variables, remote)
         if source.format == "binary":
             return {source.keys: said}
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 
 import pexpect
 import pytest
+import yaml
 
 from fleet.secrets.keys import identity
 from fleet.secrets.program import sops
@@ -94,9 +96,58 @@ def test_a_rule_that_is_there_keeps_what_it_says(run: Run, repository: Repositor
     assert "# people" in said and f"age1somebody,{made}" in said
 
 
+CATCH_ALL = "creation_rules:\n  - path_regex: nothing/\n    age: a\n  # all\n  - pgp: X\n"
+
+
+@pytest.mark.parametrize("after", ["", "  # dev\n  - path_regex: ^environments/dev/\n    age: age1somebody\n"])
+def test_a_new_rule_stands_before_what_would_win_over_it(run: Run, repository: Repository, after: str) -> None:
+    """sops takes the first that matches. One that is there and never matched is moved."""
+    (repository.path / ".sops.yaml").write_text(CATCH_ALL + after)
+    made = run("secrets", "keygen", "-e", "dev", "--json").json["recipient"]
+    rules = yaml.safe_load((repository.path / ".sops.yaml").read_text())["creation_rules"]
+    assert [rule.get("path_regex", "") for rule in rules] == [
+        "nothing/",
+        "^environments/dev/",
+        "^environments/base/",
+        "",
+    ]
+    assert rules[1]["age"] == (f"age1somebody,{made}" if after else made)
+    assert run("secrets", "set", "a", "-e", "base", given="x").code == 0
+    assert run("secrets", "who", "a", "--working-tree", "--json").json["secrets"][0]["readers"] == [made]
+
+
 def test_without_a_rule_the_next_step_is_told(run: Run) -> None:
     done = run("secrets", "set", "a", "-e", "dev", given="x")
     assert done.code == 1 and "fleet secrets keygen -e ENV" in done.err and "creation_rules" in done.err
+
+
+VAULT_RULES = [
+    "hc_vault_transit_uri: http://127.0.0.1:1/v1/transit/keys/k",
+    "key_groups: [{age: [age1x], hc_vault: ['http://127.0.0.1:1/v1/transit/keys/k']}]",
+]
+
+
+@pytest.mark.parametrize("rule", VAULT_RULES)
+def test_a_key_service_of_sops_yaml_is_asked_only_if_the_operator_allows_it(
+    keyed: Run, repository: Repository, rule: str
+) -> None:
+    """Whoever may commit that file could have a login sent to themselves as well."""
+    rules = f"creation_rules:\n  - path_regex: other\n    kms: arn:x\n  - path_regex: ^environments/\n    {rule}\n"
+    (repository.path / ".sops.yaml").write_text(rules)
+    for words in (["set", "a", "-e", "dev", "--host", "web-1"], ["rotate", "-e", "dev"]):
+        done = keyed("secrets", *words, given="x-value")
+        assert done.code == 1 and "that nobody allowed to dev: 'http://127.0.0.1:1'; if it is yours" in done.err
+    allowed = {"FLEET_KEY_SERVICES": "dev=http://127.0.0.1:1", "VAULT_MAX_RETRIES": "0"}
+    done = keyed("secrets", "set", "a", "-e", "dev", "--host", "web-1", given="x-value", **allowed)
+    assert done.code == 1 and "nobody allowed" not in done.err  # nothing answers there
+    assert keyed("secrets", "set", "token", "-e", "dev", given="x-value").code == 0  # its readers stay as they are
+
+
+def test_a_file_that_cannot_be_read_is_left_alone(keyed: Run, repository: Repository) -> None:
+    file = repository.path / "environments/dev/secrets.sops.yaml"
+    file.write_text(file.read_text() + "\n--- {}\n")
+    done = keyed("secrets", "set", "token", "-e", "dev", given="x-value")
+    assert done.code == 1 and "cannot be read as a SOPS file" in done.err
 
 
 def test_set_changes_one_value_and_no_other_ciphertext(keyed: Run, repository: Repository) -> None:
@@ -167,6 +218,51 @@ def test_names_that_cannot_be_are_refused(keyed: Run) -> None:
     assert away.code == 1 and "cannot be the name of a host" in away.err
     assert "standard input has no value" in keyed("secrets", "set", "new", "-e", "dev").err
     assert "`token` is there already" in keyed("secrets", "set", "token.x", "-e", "dev", given="x").err
+
+
+def test_a_symlink_is_neither_followed_nor_replaced(keyed: Run, repository: Repository) -> None:
+    where = repository.path / "environments/dev"
+    (repository.path / "elsewhere").mkdir()
+    (where / "secrets.sops.yaml").rename(repository.path / "elsewhere/other.yaml")
+    shutil.rmtree(where / "hosts", ignore_errors=True)
+    for name, target in (("secrets.sops.yaml", "../../elsewhere/other.yaml"), ("hosts", "../../elsewhere")):
+        (where / name).symlink_to(target)
+        before = everything(repository.path / "elsewhere")
+        host = ["--host", "web-1"] if name == "hosts" else []
+        done = keyed("secrets", "set", "token", "-e", "dev", *host, given="x")
+        said = f"error: {where / name} is a symlink, which fleet does not read; put the real one there\n"
+        assert (done.code, done.err) == (1, said)
+        assert (where / name).is_symlink() and everything(repository.path / "elsewhere") == before
+
+
+def everything(directory: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_a_host_that_is_not_there_is_refused_at_once(keyed: Run, repository: Repository) -> None:
+    """Not by the next `validate`."""
+    repository.write({"dev/hosts.yaml": "hosts:\n  web-[01:12]: {address: 'x'}\n"})
+    for words in (["set", "a"], ["edit"]):
+        done = keyed("secrets", *words, "-e", "dev", "--host", "web-2", given="x")
+        assert done.code == 1 and "there is no host 'web-2' in dev; did you mean web-02?" in done.err
+    assert "there is no host 'web-02' in base" in keyed("secrets", "edit", "-e", "base", "--host", "web-02").err
+    assert not (repository.path / "environments/dev/hosts/web-2.secrets.sops.yaml").exists()
+    assert keyed("secrets", "set", "a", "-e", "dev", "--host", "web-12", given="x").code == 0
+
+
+@pytest.mark.parametrize("format_", ["yaml", "json"])
+def test_an_item_of_a_list_is_refused(keyed: Run, repository: Repository, tmp_path: Path, format_: str) -> None:
+    """sops panics on it."""
+    recipient = (tmp_path / "age/dev.txt").read_text().split("public key: ")[1].split("\n")[0]
+    document = json.dumps({"a": {"l": ["x-value", "y-value"], "0": "z-value"}}).encode()
+    file = repository.path / f"environments/base/secrets.sops.{format_}"
+    file.write_bytes(encrypted(document, recipient, format_=format_))
+    before = file.read_bytes()
+    for name in ("a.l.0", "a.l.2", "a.l.b"):
+        done = keyed("secrets", "set", name, "-e", "base", given="x")
+        assert done.code == 1 and "`a.l` is a list, whose items" in done.err and "secrets edit -e base" in done.err
+    assert file.read_bytes() == before
+    assert keyed("secrets", "set", "a.0", "-e", "base", given="x").code == 0
 
 
 @pytest.mark.parametrize("there", [False, True])

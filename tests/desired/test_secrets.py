@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +17,7 @@ from fleet.desired.source import memory_tree
 from fleet.errors import Problem
 from fleet.kinds import KINDS
 from fleet.model import sealed
+from fleet.model.key_service import KeyServices
 from fleet.secrets.keys import identity
 from tests.secrets.keys import encrypted
 
@@ -72,7 +76,69 @@ def test_a_key_service_is_noticed() -> None:
     enc = "ENC[AES256_GCM,data:x,iv:y,tag:z,type:str]"
     kms = f"a: {enc}\nsops:\n  kms:\n  - arn: arn:aws:kms:x\n  mac: {enc}\n".encode()
     file = read("dev/secrets.sops.yaml", "", kms, [])
-    assert file.remote and file.recipients == {"arn:aws:kms:x"}
+    assert file.services == ("arn:aws:kms:x",) and file.recipients == {"arn:aws:kms:x"}
+
+
+VAULT = {"vault_address": "http://mine", "engine_path": "e", "key_name": "k", "enc": "x"}
+AZURE = {"vault_url": "https://a", "name": "k", "enc": "x"}
+
+
+@pytest.mark.parametrize("format_", ["yaml", "json", "dotenv"])
+def test_the_key_services_of_every_format_are_found(format_: str) -> None:
+    ending = {"dotenv": "env"}.get(format_, format_)
+    for metadata in (
+        {"hc_vault": [VAULT], "azure_kv": [AZURE], "age": [{"recipient": "age1x", "enc": "x"}]},
+        {"key_groups": [{"hc_vault": [VAULT]}, {"azure_kv": [AZURE], "age": [{"recipient": "age1x"}]}]},
+    ):
+        problems: list[Problem] = []
+        file = read(f"dev/secrets.sops.{ending}", "", written(metadata, format_), problems)
+        assert problems == [] and file.services == ("http://mine", "https://a")
+        assert file.recipients == {"http://mine", "https://a", "age1x"}
+
+
+@pytest.mark.parametrize("format_", ["json", "dotenv"])
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"HC_VAULT": [VAULT]},
+        {"hc_vault": [{k.upper(): v for k, v in VAULT.items()}]},
+        {"key_groups": [{"Hc_Vault": [VAULT]}]},
+        {"new_kms": [{"id": "x"}]},
+        {"hc_vault": {"0": VAULT}},
+    ],
+)
+def test_keys_that_sops_may_read_in_another_way_are_refused(format_: str, metadata: dict[str, Any]) -> None:
+    """Go takes names in JSON, and so in dotenv's metadata, whatever their case."""
+    problems: list[Problem] = []
+    file = read({"json": "dev/x.json", "dotenv": "dev/x.env"}[format_], "", written(metadata, format_), problems)
+    assert "a form that sops does not write" in str(problems[0])
+    assert KeyServices.parse("*=* *=*/*").refused("dev", file.services)
+
+
+@pytest.mark.parametrize("text", ['"sops": {"hc_vault": []}, "sops": {}', '"sops": {"mac": "x"}, "SOPS": {}',
+                                  '"sops": {"mac": "x"}, "\u017fops": {}'])  # fmt: skip
+def test_two_that_are_sops_are_refused(text: str) -> None:
+    problems: list[Problem] = []
+    file = read("dev/secrets.sops.json", "", f"{{{text}}}".encode(), problems)
+    assert problems and file.services and KeyServices.parse("*=* *=*/*").refused("dev", file.services)
+
+
+def written(metadata: dict[str, Any], format_: str) -> bytes:
+    """A SOPS file with these keys, as sops writes them."""
+    enc = "ENC[AES256_GCM,data:x,iv:y,tag:z,type:str]"
+    if format_ != "dotenv":
+        return json.dumps({"a": enc, "sops": {**metadata, "mac": enc, "version": "3"}}).encode()
+    lines = [f"a={enc}", f"sops_mac={enc}", *(f"sops{key}={text}" for key, text in flat(metadata))]
+    return "\n".join(lines).replace("sops__map_", "sops_").encode()
+
+
+def flat(value: Any) -> Iterator[tuple[str, str]]:
+    if not isinstance(value, dict | list):
+        yield "", str(value)
+        return
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        word = f"__map_{key}" if isinstance(value, dict) else f"__list_{key}"
+        yield from ((word + rest, text) for rest, text in flat(inner))
 
 
 def test_the_strongest_layer_wins_and_a_host_over_it(keys: tuple[str, str]) -> None:

@@ -6,40 +6,51 @@ import asyncio
 import json
 import os
 import shutil
+import socket
 import stat
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fleet.errors import SecretError
+from fleet.desired.sops import read
+from fleet.errors import Problem, SecretError
 from fleet.masking import Masker
 from fleet.model import sealed
+from fleet.model.key_service import KeyServices
 from fleet.model.secret import SecretSource
+from fleet.secrets.files import Sops
 from fleet.secrets.identities import Identities
 from fleet.secrets.keys import identity
 from fleet.secrets.program import decrypt
 from fleet.secrets.vault import Vault
 from tests.secrets.keys import encrypted, make_key
 
+NOWHERE = "http://127.0.0.1:1"
 
-def source(name: str, content: bytes, format_: str = "yaml", remote: bool = False) -> SecretSource:
+
+def source(name: str, content: bytes, format_: str = "yaml", services: tuple[str, ...] = ()) -> SecretSource:
     keys = tuple(name.split(".")) if format_ != "binary" else ("data",)
-    return SecretSource(name, "0", "dev/secrets.sops.yaml", str(hash(content)), format_, keys, remote)
+    return SecretSource(name, "0", "dev/secrets.sops.yaml", str(hash(content)), format_, keys, services)
 
 
 class Opened:
     """A Vault over files in memory. spans: what was timed."""
 
-    def __init__(self, directory: Path, files: Mapping[str, bytes], credentials: Path | None = None) -> None:
+    def __init__(
+        self, directory: Path, files: Mapping[str, bytes], credentials: Path | None = None, allowed: str = ""
+    ) -> None:
         self.spans: list[dict[str, Any]] = []
         self.masker = Masker()
         by_blob = {str(hash(content)): content for content in files.values()}
-        self.vault = Vault(Identities(directory, credentials), self.masker, lambda one: by_blob[one.blob], self._span)
+        identities = Identities(directory, credentials, KeyServices.parse(allowed))
+        self.vault = Vault(identities, self.masker, lambda one: by_blob[one.blob], self._span)
 
     @contextmanager
     def _span(self, name: str, **more: Any) -> Iterator[None]:
@@ -120,11 +131,64 @@ def test_naming_a_key_service_lets_no_other_identity_in(tmp_path: Path, sort: st
         recipient = (home / ".ssh/id_ed25519.pub").read_text().strip()
     make_key(tmp_path, "dev")
     document = json.loads(encrypted(b'{"a": "of production"}', recipient, format_="json"))
-    service = {"vault_address": "http://127.0.0.1:1", "engine_path": "e", "key_name": "k", "enc": "x"}
+    service = {"vault_address": NOWHERE, "engine_path": "e", "key_name": "k", "enc": "x"}
     document["sops"]["hc_vault"] = [{**service, "created_at": "2026-01-01T00:00:00Z"}]
     content = json.dumps(document).encode()
     with pytest.raises(SecretError, match="no key that is here can open it"):
-        Opened(tmp_path, {"a": content}).value(source("a", content, "json", remote=True))
+        Opened(tmp_path, {"a": content}, allowed=f"dev={NOWHERE}").value(source("a", content, "json", (NOWHERE,)))
+
+
+def test_a_key_service_that_the_operator_did_not_allow_is_never_asked(
+    tmp_path: Path, fake_sops: Callable[[str], None]
+) -> None:
+    """Whoever may commit a file could have the operator's login sent to themselves."""
+    fake_sops(f'touch {tmp_path}/ran; echo \'{{"a": "x-value"}}\'')
+    mine = source("a", b"x", services=("https://ours", "http://mine:8200"))
+    refused = r"environments/dev/secrets.sops.yaml wants a key service asked that nobody allowed to dev: "
+    for allowed in ("dev=https://ours", "dev=https://ours production=http://mine:8200"):
+        with pytest.raises(SecretError, match=rf"{refused}'http://mine:8200'; .* dev=http://mine:8200 to FLEET_KEY"):
+            Opened(tmp_path, {"a": b"x"}, allowed=allowed).value(mine)
+    with pytest.raises(SecretError, match="'https://ours@mine'; no setting allows"):
+        Opened(tmp_path, {"a": b"x"}).value(source("a", b"x", services=("https://ours@mine",)))
+    assert not (tmp_path / "ran").exists()
+    opened = Opened(tmp_path, {"a": b"x"}, allowed="dev=https://ours dev=http://mine:8200")
+    assert opened.value(mine) == b"x-value"
+    with pytest.raises(SecretError, match=r"environments/other/x.yaml .* nobody allowed to other"):
+        opened.value(replace(mine, path="other/x.yaml", digest="1"))  # decrypted, as another environment's
+
+
+def test_no_token_goes_to_the_server_of_whoever_wrote_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real program, with and without leave."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        document = json.loads(encrypted(b'{"a": "b"}', identity(tmp_path / "other")[0], format_="json"))
+        vault = {"vault_address": address, "engine_path": "e", "key_name": "k", "enc": "x"}
+        document["sops"] |= {"age": [], "hc_vault": [{**vault, "created_at": "2026-01-01T00:00:00Z"}]}
+        content = json.dumps(document).encode()
+        problems: list[Problem] = []
+        services = read("dev/secrets.sops.json", "", content, problems).services
+        assert problems == [] and services == (address,)
+        monkeypatch.setenv("VAULT_TOKEN", "of-the-operator")
+        monkeypatch.setenv("VAULT_MAX_RETRIES", "0")
+        server.settimeout(0.3)
+        with pytest.raises(SecretError, match="nobody allowed"):
+            Opened(tmp_path, {"a": content}).value(source("a", content, "json", services))
+        with pytest.raises(TimeoutError):
+            server.accept()
+        server.settimeout(20)
+        heard: list[bytes] = []
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                heard.append(connection.recv(4096))
+
+        listening = threading.Thread(target=answer)
+        listening.start()
+        with pytest.raises(SecretError, match="no key that is here"):
+            Opened(tmp_path, {"a": content}, allowed=f"dev={address}").value(source("a", content, "json", services))
+        listening.join()
+        assert b"of-the-operator" in heard[0]
 
 
 def test_a_key_service_s_client_still_finds_its_login(tmp_path: Path) -> None:
@@ -149,7 +213,9 @@ def test_without_an_identity_of_its_own_whoever_runs_fleet_uses_theirs(
     assert opened.value(source("a", content)) == b"x-value"
 
 
-def test_a_pgp_key_of_whoever_runs_fleet_opens_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def pgp(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A key in the keyring of whoever runs fleet: its fingerprint."""
     keyring = Path(tempfile.mkdtemp(prefix="gpg-"))  # gpg's sockets need a short path
     monkeypatch.setenv("GNUPGHOME", str(keyring))
     make = ["gpg", "--batch", "--quiet", "--passphrase", "", "--quick-gen-key", "a@example.org", "default", "default"]
@@ -157,13 +223,40 @@ def test_a_pgp_key_of_whoever_runs_fleet_opens_as_well(tmp_path: Path, monkeypat
         subprocess.run([*make, "never"], check=True, capture_output=True)
         words = ["gpg", "--list-keys", "--with-colons"]
         listed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-        key = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
-        make_key(tmp_path, "dev")  # an identity of its own does not take the keyring away
-        content = encrypted({"a": "x-value"}, pgp=key)
-        assert Opened(tmp_path, {"a": content}).value(source("a", content)) == b"x-value"
+        yield next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
     finally:
         subprocess.run(["gpgconf", "--kill", "all"], check=False, capture_output=True)
         shutil.rmtree(keyring, ignore_errors=True)
+
+
+def test_a_pgp_key_of_whoever_runs_fleet_opens_only_where_there_is_no_identity(tmp_path: Path, pgp: str) -> None:
+    content = encrypted({"a": "x-value"}, pgp=pgp)
+    assert Opened(tmp_path, {"a": content}).value(source("a", content)) == b"x-value"
+    make_key(tmp_path, "dev")
+    service = (NOWHERE,)
+    for services in ((), service):
+        opened = Opened(tmp_path, {"a": content}, allowed=f"dev={NOWHERE}")
+        with pytest.raises(SecretError, match="no key that is here can open it"):
+            opened.value(source("a", content, services=services))
+
+
+def test_people_with_pgp_keys_stay_readers_where_there_is_an_identity(tmp_path: Path, pgp: str) -> None:
+    """Encrypting for them takes their public keys; only what the identity alone opens is encrypted for them anew."""
+    identities, file = Identities(tmp_path / "keys"), tmp_path / "r/environments/dev/secrets.sops.yaml"
+    recipient = make_key(tmp_path / "keys", "dev")
+    file.parent.mkdir(parents=True)
+    rule = {"path_regex": "", "pgp": pgp, "age": recipient}
+    (tmp_path / "r/.sops.yaml").write_text(json.dumps({"creation_rules": [rule]}))
+    work = Sops(file, "yaml", identities.child_environment("dev", remote=False), identities.keyring)
+    work.create(b'{"a": "x-value"}')
+    work.set(["a"], "y-value")
+    work.rotate()
+    content = file.read_bytes()
+    assert read("dev/secrets.sops.yaml", "", content, []).recipients == {pgp, recipient}
+    assert Opened(tmp_path / "keys", {"a": content}).value(source("a", content)) == b"y-value"
+    file.write_bytes(encrypted({"a": "of production"}, pgp=pgp))
+    with pytest.raises(SecretError, match="no key that is here can open it"):
+        work.rotate()
 
 
 def test_systemd_credentials_come_first(tmp_path: Path) -> None:

@@ -58,12 +58,16 @@ def set_(invocation: Invocation, name: str, layer: str, host: str) -> Answer:
     if host and not _HOST.match(host):
         raise UsageError(f"{host!r} cannot be the name of a host")
     if sys.stdin.isatty():  # a person hears of a mistake before being asked for a value
-        _load(invocation, layer)
+        _load(invocation, layer, host)
     value = _value(name)
-    app, loaded = _open(invocation, layer)
+    app, loaded = _open(invocation, layer, host)
     file, entry = _find(loaded, layer, host, name)
+    if listed := _list_of(file, name):
+        can = f"fleet secrets edit -e {layer}{f' --host {host}' if host else ''}"
+        raise UsageError(f"`{listed}` is a list, whose items sops cannot set by themselves; change it with: {can}")
     path = _path(app, layer, host) if file is None else _root(app) / file.path
-    work = replace(_sops(app, loaded, layer, path, file), accept=_encrypts(path, name))
+    anew = file is None or file.format == "binary"
+    work = replace(_sops(app, loaded, layer, path, file, anew), accept=_encrypts(path, name))
     if file is not None and file.format == "binary":
         work.create(value)
     elif path.exists():
@@ -84,7 +88,7 @@ def set_(invocation: Invocation, name: str, layer: str, host: str) -> Answer:
 def edit(invocation: Invocation, layer: str, host: str) -> Answer:
     """Open a layer's secrets in your editor ($VISUAL, $EDITOR). The plain text is in memory only, and gone with the
     editor, however that ends."""
-    app, loaded = _open(invocation, layer)
+    app, loaded = _open(invocation, layer, host)
     files = [one for one in loaded.layers[layer].secrets.values() if one.host == host and one.format != "binary"]
     if not files:
         again = f" --host {host}" if host else ""
@@ -111,7 +115,7 @@ def rotate(invocation: Invocation, layer: str) -> Answer:
     if not files:
         raise UsageError(f"{layer} has no secrets")
     for file in files:
-        _sops(app, loaded, layer, _root(app) / file.path, file).rotate()
+        _sops(app, loaded, layer, _root(app) / file.path, file, anew=True).rotate()
     return _written(app, *(_root(app) / file.path for file in files))
 
 
@@ -142,17 +146,18 @@ def keygen(invocation: Invocation, layer: str) -> Answer:
 COMMANDS = (keygen, set_, edit, rotate)
 
 
-def _open(invocation: Invocation, layer: str) -> tuple[App, Loaded]:
+def _open(invocation: Invocation, layer: str, host: str = "") -> tuple[App, Loaded]:
     """The files as they are on disk now: these commands change them, and until the command ends no other one does."""
     from fleet.secrets.files import alone
 
     app = open_app(invocation)
     if _root(app).is_dir():
         click.get_current_context().with_resource(alone(_root(app)))
-    return _load(invocation, layer)
+    return _load(invocation, layer, host)
 
 
-def _load(invocation: Invocation, layer: str) -> tuple[App, Loaded]:
+def _load(invocation: Invocation, layer: str, host: str = "") -> tuple[App, Loaded]:
+    from fleet.desired.inventory import host_names
     from fleet.desired.load import load
     from fleet.desired.source import open_working_tree
 
@@ -160,6 +165,9 @@ def _load(invocation: Invocation, layer: str) -> tuple[App, Loaded]:
     loaded = load(open_working_tree(app.settings.repository), app.kinds)
     if layer not in loaded.layers:
         raise UsageError(f"there is no directory environments/{layer}{near(layer, loaded.layers)}")
+    known = host_names(loaded.layers[layer])
+    if host and host not in known:
+        raise UsageError(f"there is no host {host!r} in {layer}{near(host, known)}")
     return app, loaded
 
 
@@ -176,15 +184,35 @@ def _find(loaded: Loaded, layer: str, host: str, name: str) -> tuple[SecretFile 
     return (able[0], None) if able else (None, None)
 
 
-def _sops(app: App, loaded: Loaded, layer: str, path: Path, file: SecretFile | None) -> Sops:
-    """sops with the keys of the layer: of base, those of any environment that are here."""
-    from fleet.secrets.files import Sops
+def _list_of(file: SecretFile | None, name: str) -> str:
+    """The list in a file that `name` would be in."""
+    from fleet.desired.sops import Place
 
+    for keys in (entry.keys for entry in file.entries.values()) if file is not None else ():
+        for number, key in enumerate(keys):
+            parent = ".".join(keys[:number])
+            if isinstance(key, Place) and name.startswith(f"{parent}."):
+                return parent
+    return ""
+
+
+def _sops(app: App, loaded: Loaded, layer: str, path: Path, file: SecretFile | None, anew: bool = False) -> Sops:
+    """sops with the keys of the layer: of base, those of any environment that are here. anew: for whom .sops.yaml says,
+    which may name key services as well."""
+    from fleet.secrets.files import Sops
+    from fleet.secrets.keys import services
+
+    below = (one for one in (path, *path.parents) if _root(app) in one.parents)
+    if link := next((one for one in below if one.is_symlink()), None):
+        raise SecretError(f"{link} is a symlink, which fleet does not read; put the real one there")
+    if file is None and path.exists():
+        raise SecretError(f"{path} cannot be read as a SOPS file; why, says: fleet validate --working-tree")
     format_ = "yaml" if file is None else file.format
     names = (layer, *sorted(set(loaded.layers) - {layer})) if layer == "base" else (layer,)
     owner = next((name for name in names if app.identities.file(name) is not None), "")
-    remote = file is None or file.remote
-    return Sops(path, format_, app.identities.child_environment(owner, remote))
+    asked = (*(() if file is None else file.services), *(services(path) if anew else ()))
+    remote = app.identities.asks(path.relative_to(_root(app)).as_posix(), asked)
+    return Sops(path, format_, app.identities.child_environment(owner, remote), app.identities.keyring)
 
 
 def _encrypts(path: Path, name: str) -> Callable[[bytes], None]:
