@@ -23,7 +23,7 @@ class ExitCode(IntEnum):
 MEANINGS = {
     ExitCode.IN_SYNC: "in sync: nothing to do, or all of it done and verified",
     ExitCode.ERROR: "error in the configuration or in how fleet was called; nothing was changed",
-    ExitCode.PENDING: "changes pending: plan found differences, or drift that is only to be reported",
+    ExitCode.PENDING: "changes pending: differences, drift that is only to be reported, or what waits for a reboot",
     ExitCode.FAILED: "some hosts failed: a step failed, or something could not be observed",
     ExitCode.UNREACHABLE: "some hosts could not be reached, or were lost meanwhile: their state is unknown",
     ExitCode.CONFLICT: "some hosts refused: changed by someone else meanwhile, or of another environment",
@@ -45,6 +45,7 @@ _OF_VERDICT = {
     Verdict.IN_SYNC: ExitCode.IN_SYNC,
     Verdict.CHANGED: ExitCode.IN_SYNC,
     Verdict.PENDING: ExitCode.PENDING,
+    Verdict.WAITING: ExitCode.PENDING,
     Verdict.DRIFTED: ExitCode.PENDING,
     Verdict.FAILED: ExitCode.FAILED,
     Verdict.UNREACHABLE: ExitCode.UNREACHABLE,

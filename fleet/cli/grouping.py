@@ -17,6 +17,7 @@ from fleet.model.step import Status
 ORDER = (
     Verdict.IN_SYNC,
     Verdict.PENDING,
+    Verdict.WAITING,
     Verdict.DRIFTED,
     Verdict.CHANGED,
     Verdict.FAILED,
@@ -94,7 +95,7 @@ def _shape(result: PassResult) -> object:
     if result.plan is None or result.verdict in (Verdict.IN_SYNC, Verdict.UNREACHABLE):
         return ()
     changes = [(c.resource.id, c.action, c.attributes, c.due) for c in result.plan.changes]
-    return tuple(changes), tuple(sorted(result.plan.unreadable)), result.plan.provisional
+    return tuple(changes), tuple(sorted([*result.plan.unreadable, *result.plan.waiting])), result.plan.provisional
 
 
 def _variants(column: Iterable[tuple[Change, Plan, PassResult]]) -> list[Variant]:

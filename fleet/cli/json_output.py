@@ -51,6 +51,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
     """All changes of the hosts that share this plan."""
     return {
         "changes": [change_document(change, plan) for change in plan.changes],
+        "waiting": dict(plan.waiting),
         "unreadable": {name: why.reason for name, why in plan.unreadable.items()},
     }
 

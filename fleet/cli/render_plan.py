@@ -19,6 +19,7 @@ from fleet.model.step import Outcome, Status
 COLORS = {
     Verdict.IN_SYNC: "green",
     Verdict.PENDING: "yellow",
+    Verdict.WAITING: "yellow",
     Verdict.DRIFTED: "yellow",
     Verdict.CHANGED: "green",
     Verdict.FAILED: "red",
@@ -29,6 +30,7 @@ COLORS = {
 
 _SAME = {
     Verdict.PENDING: "would change",
+    Verdict.WAITING: "waiting: told how to be, and not so before a reboot",
     Verdict.DRIFTED: "drifted; only reported, as `drift: report` says",
     Verdict.CHANGED: "changed, and the second look agrees",
     Verdict.FAILED: "failed",
@@ -97,6 +99,8 @@ def _changes(one: Group, detail: Detail) -> Iterator[str]:
     plan = one.sample.plan
     if plan is None:
         return
+    for name, reason in sorted(plan.waiting.items()):
+        yield click.style(f"  … {one_line(name)}", fg="yellow", bold=True) + f"  {one_line(reason, 400)}"
     for name, why in sorted(plan.unreadable.items()):
         yield click.style(f"  ? {one_line(name)}", fg="magenta", bold=True) + "  could not be observed, so it stays"
         yield f"      {one_line(why.reason, 400)}"

@@ -136,8 +136,10 @@ def ledger(spec: HostSpec, result: PassResult, kinds: Mapping[str, Kind]) -> tup
         elif change.action == "create" and memento is not None:
             made.append(object_)
     plan = result.plan
-    known = {change.resource.id for change in plan.changes} | set(plan.unreadable) if plan is not None else set()
-    for one in spec.resources if plan is not None else ():
+    if plan is None:
+        return made, gone
+    known = {change.resource.id for change in plan.changes} | set(plan.unreadable) | set(plan.waiting)
+    for one in spec.resources:
         removal = kinds[one.kind].removal
         if one.role == ROLE and one.id not in known and removal is not None:
             gone.append(Made(urls[one.spec.api], removal.place(one), one.id))

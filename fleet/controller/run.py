@@ -149,7 +149,7 @@ async def _pass(run: Run, spec: HostSpec, parts: Parts, watcher: Watcher, intend
 
 def _right(spec: HostSpec, plan: Plan, result: PassResult) -> dict[str, str]:
     """Resource id → digest of what the last look found as Git says."""
-    wrong = set(result.remaining) | set(plan.unreadable)
+    wrong = set(result.remaining) | set(plan.unreadable) | set(plan.waiting)
     if not result.outcomes:
         wrong |= {change.resource.id for change in plan.changes}
     return {r.id: r.digest for r in spec.resources if r.id not in wrong and r.role != ROLE}

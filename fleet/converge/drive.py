@@ -189,7 +189,8 @@ async def _converge(one: _Pass, intent: Intent, write: Callable[[int], Write]) -
 
 def _startable(one: _Pass, current: Plan, intent: Intent) -> list[Change]:
     """Changes not tried yet in this pass. What needs something bad is skipped, and says so."""
-    bad = set(current.unreadable) | {i for i, o in one.outcomes.items() if o.status is not Status.OK}
+    failed = {i for i, o in one.outcomes.items() if o.status is not Status.OK}
+    bad = failed | set(current.unreadable) | set(current.waiting)
     todo = []
     for change in current.changes:
         name = change.resource.id
@@ -218,7 +219,9 @@ def _result(one: _Pass, intent: Intent, error: FleetError | None) -> PassResult:
     found = None
     if one.first is not None and last is not None:
         order = [i for i in one.spec.graph.order if i in one.changes]
-        found = replace(one.first, changes=tuple(one.changes[i] for i in order), unreadable=last.unreadable)
+        found = replace(
+            one.first, changes=tuple(one.changes[i] for i in order), unreadable=last.unreadable, waiting=last.waiting
+        )
     return PassResult(
         one.spec.name,
         one.spec.environment,
@@ -243,6 +246,8 @@ def _verdict(one: _Pass, last: Plan | None, remaining: Mapping[str, str] | None,
         return Verdict.UNREACHABLE
     if statuses & {Status.FAILED, Status.SKIPPED} or remaining or last.unreadable:
         return Verdict.FAILED
+    if last.waiting and not last.changes:
+        return Verdict.WAITING
     if one.outcomes:
         return Verdict.CHANGED
     if last.changes:

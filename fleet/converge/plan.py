@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fleet.model.change import Change, Observed, Plan, Unreadable
+from fleet.model.change import Change, Observed, Plan, Unreadable, Waiting
 from fleet.model.host import Graph, HostSpec, Resource
 from fleet.model.kind import Kind
 from fleet.model.value import State
@@ -19,15 +19,19 @@ STRENGTH = ("", "run", "reload", "restart")
 def plan(spec: HostSpec, observed: Mapping[str, Observed], due: Mapping[str, str], kinds: Mapping[str, Kind]) -> Plan:
     """All differences of one host, in dependency order.
 
-    observed: resource id → State, None (absent) or Unreadable; one that is missing counts as unreadable.
+    observed: resource id → State, None (absent), Waiting or Unreadable; one that is missing counts as unreadable.
     due: resource id → action whose mark stands on the host since an earlier pass.
     """
     changes: dict[str, Change] = {}
     unreadable: dict[str, Unreadable] = {}
+    waiting: dict[str, str] = {}
     for resource in spec.resources:
         seen = observed.get(resource.id, Unreadable("it was not looked at"))
         if isinstance(seen, Unreadable):
             unreadable[resource.id] = seen
+            continue
+        if isinstance(seen, Waiting):
+            waiting[resource.id] = seen.reason
             continue
         attributes = differing(resource.desired, seen)
         action = _due(resource, changes, due) if resource.watches or due else ""
@@ -35,7 +39,8 @@ def plan(spec: HostSpec, observed: Mapping[str, Observed], due: Mapping[str, str
             changes[resource.id] = Change(resource, seen, resource.desired, attributes, action)
     provisional = _provisional(spec.graph, changes, kinds)
     found = tuple(changes.values())
-    return Plan(spec.name, found, unreadable, provisional, _digest(found, unreadable), spec.environment)
+    digest = _digest(found, {**waiting, **{one: why.reason for one, why in unreadable.items()}})
+    return Plan(spec.name, found, unreadable, provisional, digest, spec.environment, waiting)
 
 
 def differing(desired: State | None, seen: State | None) -> tuple[str, ...]:
@@ -72,15 +77,15 @@ def _provisional(graph: Graph, changes: Mapping[str, Change], kinds: Mapping[str
     return frozenset(one for one in changes if surprising & ancestors(graph, one))
 
 
-def _digest(changes: tuple[Change, ...], unreadable: Mapping[str, Unreadable]) -> str:
+def _digest(changes: tuple[Change, ...], others: Mapping[str, str]) -> str:
     """Hosts with the same digest have the same plan: that is how output groups them."""
-    if not changes and not unreadable:
+    if not changes and not others:
         return _NOTHING
     said: list[Any] = [
         [c.resource.id, c.resource.digest, c.due, list(c.attributes), _plain(c.before), _plain(c.after)]
         for c in changes
     ]
-    said.append(sorted((one, why.reason) for one, why in unreadable.items()))
+    said.append(sorted(others.items()))
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=repr).encode()).hexdigest()
 
 

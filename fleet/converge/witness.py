@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from fleet.model.change import Observed, Unreadable
+from fleet.model.change import Observed, Unreadable, Waiting
 from fleet.model.host import Resource
 from fleet.model.kind import Kind
 from fleet.model.step import Outcome, Script, Status, Task
@@ -100,7 +100,7 @@ class Memory:
         """Remember a look whose witnesses were taken before it; without witnesses there is nothing to rely on later."""
         for resource in resources:
             seen = observed.get(resource.id, Unreadable(""))
-            if then is None or isinstance(seen, Unreadable):
+            if then is None or isinstance(seen, Unreadable | Waiting):
                 self.seen.pop(resource.id, None)
             else:
                 self.seen[resource.id] = (resource.digest, seen, then)

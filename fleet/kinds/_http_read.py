@@ -11,7 +11,7 @@ from fleet.kinds._http_spec import PLACE
 from fleet.model import json_path
 from fleet.model.answers import answers
 from fleet.model.api import Answered
-from fleet.model.change import Observed, Unreadable
+from fleet.model.change import Observed, Unreadable, Waiting
 from fleet.model.host import Resource
 from fleet.model.kind import Probe
 from fleet.model.step import Outcome, Request, Script
@@ -21,7 +21,7 @@ SEEN = "@"
 
 
 def observe(resources: Sequence[Resource]) -> Probe:
-    requests = list(dict.fromkeys(request(one) for one in resources))
+    requests = list(dict.fromkeys(asked for one in resources for asked in (request(one), *_pending(one))))
     numbers = {one: number for number, one in enumerate(requests)}
 
     def read(outcome: Outcome) -> Mapping[str, Observed]:
@@ -31,6 +31,8 @@ def observe(resources: Sequence[Resource]) -> Probe:
         for one in resources:
             number = numbers[request(one)]
             found[one.id] = _observed(one, said[number], lists, number)
+            for asked in _pending(one):
+                found[one.id] = _awaited(one, found[one.id], said[numbers[asked]])
         return found
 
     return Probe(Script(""), read, tuple(requests))
@@ -40,6 +42,27 @@ def request(resource: Resource) -> Request:
     read = resource.spec.read
     pages = read.pages.pages(read.items or "$") if read.pages is not None else None
     return Request("GET", read.path, route=route(read.path), accept=read.missing, api=resource.spec.api, pages=pages)
+
+
+def _pending(resource: Resource) -> Sequence[Request]:
+    read = resource.spec.read
+    if read.pending is None:
+        return ()
+    path = read.pending.path
+    return (Request("GET", path, route=route(path), accept=read.missing, api=resource.spec.api),)
+
+
+def _awaited(resource: Resource, seen: Observed, answer: Answered) -> Observed:
+    """Waiting, when all that differs is as it should be where it stands for later."""
+    if not isinstance(seen, Mapping) or resource.desired is None or answer.error or not answer.body:
+        return seen
+    spec = resource.spec
+    where = spec.read.pending.object
+    later = answer.body[0] if where is None else json_path.first(where, answer.body[0])
+    differs = {name: value for name, value in resource.desired.items() if seen.get(name) != value}
+    if not differs or _http_state.observed(differs, later, spec.compared()) != differs:
+        return seen
+    return Waiting("as declared after a reboot: " + ", ".join(differs))
 
 
 def route(path: str) -> str:

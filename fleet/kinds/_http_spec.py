@@ -55,6 +55,16 @@ class PagesSpec(Spec):
         return Pages("number", self.parameter, items + "[*]", self.number or 0)
 
 
+class PendingSpec(Spec):
+    """Where an API keeps what will be so from the next reboot on."""
+
+    path: str = Field(description="Below the API's url.")
+    object: str | None = Field(None, description="JSONPath of the fields in the answer; all of it unless said.")
+
+    _path = field_validator("path")(check_api_path)
+    _object = field_validator("object")(_json_path)
+
+
 class ReadSpec(Spec):
     """How the object is read: alone, or out of a list that is asked for once for all of its objects."""
 
@@ -66,6 +76,7 @@ class ReadSpec(Spec):
     )
     missing: tuple[int, ...] = Field((404,), strict=False, description="Statuses that say that it is not there.")
     pages: PagesSpec | None = Field(None, description="How a long list goes on.")
+    pending: PendingSpec | None = Field(None, description="Where stands what will be so after a reboot.")
 
     _path = field_validator("path")(check_api_path)
 

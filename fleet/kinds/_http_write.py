@@ -13,7 +13,7 @@ from fleet.kinds._http_read import SEEN
 from fleet.kinds._http_spec import PLACE, CallSpec
 from fleet.model import json_path, sealed
 from fleet.model.api import Answered
-from fleet.model.change import Change, Unreadable
+from fleet.model.change import Change, Unreadable, Waiting
 from fleet.model.host import Resource
 from fleet.model.step import Check, Request, Step
 from fleet.model.value import State
@@ -58,7 +58,7 @@ def _meant(call: CallSpec, attributes: Sequence[str]) -> bool:
 
 def _agrees(resource: Resource, before: State | None, answer: Answered) -> str:
     now = _http_read.again(resource, answer)
-    if isinstance(now, Unreadable):
+    if isinstance(now, Unreadable | Waiting):
         return f"it cannot be read again: {now.reason}"
     if now is None or before is None:
         gone = "it is not there any more" if now is None else "it is there now, and was not"
@@ -73,7 +73,7 @@ def _agrees(resource: Resource, before: State | None, answer: Answered) -> str:
 def _done(resource: Resource, answer: Answered) -> bool:
     """Whether the object is as it should be, as far as that can be seen from here."""
     now = _http_read.again(resource, answer)
-    if now is None or isinstance(now, Unreadable):
+    if not isinstance(now, Mapping):
         return now is None and resource.desired is None
     hidden = [name for name in resource.spec.write_only if name in (resource.desired or {})]
     open_ = {n: v for n, v in (resource.desired or {}).items() if n not in hidden and not sealed.holds(v)}

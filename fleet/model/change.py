@@ -20,7 +20,14 @@ class Unreadable:
     reason: str
 
 
-Observed: TypeAlias = "State | Unreadable | None"
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A resource that was told how to be and is not so yet: neither drift nor success. reason: what it waits for."""
+
+    reason: str
+
+
+Observed: TypeAlias = "State | Unreadable | Waiting | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,7 @@ class Plan:
     """All changes of one host, in dependency order. digest: hex sha256 over ids, before and after.
 
     provisional: ids whose change may still differ, since something before them has effects nobody can foresee.
+    waiting: id → what it waits for.
     """
 
     host: str
@@ -59,6 +67,7 @@ class Plan:
     provisional: frozenset[str] = frozenset()
     digest: str = ""
     environment: str = ""
+    waiting: Mapping[str, str] = field(default_factory=dict)
 
 
 class Verdict(StrEnum):
@@ -67,6 +76,7 @@ class Verdict(StrEnum):
     IN_SYNC = "in sync"
     PENDING = "pending"  # plan only: there are changes
     CHANGED = "changed"  # changed, and the second look agrees
+    WAITING = "waiting"  # told how to be, and not so before a reboot
     DRIFTED = "drifted"  # differs, and only reporting was asked for
     FAILED = "failed"
     CONFLICT = "conflict"

@@ -17,7 +17,7 @@ from dataclasses import replace
 from fleet.errors import SecretError
 from fleet.masking import Masker
 from fleet.model import sealed
-from fleet.model.change import Observed, Unreadable
+from fleet.model.change import Observed, Unreadable, Waiting
 from fleet.model.host import Resource
 from fleet.model.port import Session
 from fleet.model.sealed import Token
@@ -61,7 +61,7 @@ class Opener:
     def seal(self, resource: Resource, observed: Observed) -> Observed:
         """What was observed, as it may be kept and shown: what is as it should be becomes the token that says so, what
         else stands where a secret belongs becomes one that says nothing."""
-        if not resource.secrets or observed is None:
+        if not resource.secrets or observed is None or isinstance(observed, Waiting):
             return observed
         if isinstance(observed, Unreadable):
             return Unreadable(self._masker.text(observed.reason))

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 
 import pytest
 
+from fleet.converge.drive import Intent, run_pass
+from fleet.desired.compile import Compiler
+from fleet.desired.load import load
+from fleet.desired.profiles import every_kind
+from fleet.desired.source import memory_tree
 from fleet.errors import Failure, TransportError
 from fleet.model.answers import answers
 from fleet.model.api import Answered, Api
+from fleet.model.change import Verdict
+from fleet.model.host import HostSpec
 from fleet.model.step import Batch, Check, Outcome, Request, Script, Status, Task, Write
 from fleet.transports.http import HttpSession
+from tests.converge.world import Deaf
 from tests.transports.http_server import Asked, Say, Server, answer, by_path, client_of, reset, serving, silence
 
 GET, PUT = Request("GET", "/list"), Request("PUT", "/a", b"{}")
@@ -155,3 +164,51 @@ def test_the_look_at_the_end_sees_what_was_written() -> None:
 
     found, _ = perform(Task("a", (same([1]), PUT)), Task("look:0", (GET,)), script=api)
     assert answers(found["look:0"])[0].body == [[2]]
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_what_waits_for_a_reboot_is_neither_drift_nor_success(takes: bool) -> None:
+    """A BIOS: told, waiting, and in sync once the machine was restarted; then another value drifts as any other."""
+    now, later = {"Boot": "Legacy", "Fan": "Low"}, {"Boot": "Legacy", "Fan": "Low"}
+
+    async def bmc(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.method == "PATCH" and takes:
+            later.update(json.loads(asked.body)["Attributes"])
+        said = later if asked.path.endswith("/Settings") else now
+        await answer(200, json.dumps({"Attributes": said}).encode())(asked, writer)
+
+    verdicts: list[Verdict] = []
+
+    async def run() -> None:
+        async with serving(bmc) as server:
+            client = client_of(Api(server.url, "dev", networks=("127.0.0.0/8",)))
+            spec = bios()
+            kinds = every_kind()
+            for write in (None, write_for, None, write_for, None):
+                if write is None and len(verdicts) == 4:
+                    now.update(later)
+                found = await run_pass(spec, HttpSession({"": client}), kinds, Intent(write=write), Deaf())
+                verdicts.append(found.verdict)
+                if found.verdict is Verdict.WAITING:
+                    assert found.plan is not None and "Boot" in found.plan.waiting["redfish_bios:1"]
+            await client.aclose()
+
+    asyncio.run(run())
+    pending, waiting = Verdict.PENDING, Verdict.WAITING
+    told = [pending, waiting, waiting, waiting, Verdict.IN_SYNC]
+    assert verdicts == (told if takes else [pending, Verdict.FAILED, pending, Verdict.FAILED, pending])
+
+
+def bios() -> HostSpec:
+    files = {
+        "base/environment.yaml": "roles: {all: {}}\n",
+        "base/roles/all.yaml": "resources: {redfish_bios: {'1': {settings: {Boot: Uefi}}}}\n",
+        "dev/hosts.yaml": "hosts: {bmc: {connection: {type: http, url: 'http://127.0.0.1:1'}}}\n",
+    }
+    tree = memory_tree({path: text.encode() for path, text in files.items()})
+    (host,) = Compiler(every_kind()).compile(load(tree, every_kind())).hosts
+    return host
+
+
+def write_for(fence: int) -> Write:
+    return Write("dev", fence + 1, f"attempt-{fence}")
