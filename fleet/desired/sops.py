@@ -133,7 +133,15 @@ def _plain(field_: tuple[str, Any]) -> bool:
         return not isinstance(value, list | dict) and _PLAIN.match(name) is not None
     if value is None or name == "key_groups":
         return True
-    return isinstance(value, list) and all(isinstance(one, dict) and all(map(_PLAIN.match, one)) for one in value)
+    return isinstance(value, list) and all(map(_regular, value))
+
+
+def _regular(key: Any) -> bool:
+    """One key in the form that sops writes. Of a Vault's, sops makes a path that it writes to with the operator's
+    token: with .. in it that would be any."""
+    if not isinstance(key, dict) or not all(map(_PLAIN.match, key)):
+        return False
+    return not any(".." in str(key.get(word, "")) for word in ("engine_path", "key_name"))
 
 
 _Read = tuple[list[_Value], Mapping[str, Any]]
@@ -226,7 +234,7 @@ def _dotenv(path: str, content: bytes, problems: list[Problem]) -> _Read | None:
             metadata[key.removeprefix("sops_")] = value
     for sort, word in _KEYS.items():
         # A line for each word of a key: the one that names it is enough.
-        metadata[sort] = [one for one in metadata.get(sort, ()) if word in one or not all(map(_PLAIN.match, one))]
+        metadata[sort] = [one for one in metadata.get(sort, ()) if word in one or not _regular(one)]
     return values, metadata if any(metadata.values()) else {}
 
 

@@ -105,6 +105,8 @@ def test_the_key_services_of_every_format_are_found(format_: str) -> None:
         {"key_groups": [{"Hc_Vault": [VAULT]}]},
         {"new_kms": [{"id": "x"}]},
         {"hc_vault": {"0": VAULT}},
+        {"hc_vault": [VAULT | {"key_name": "../../secret/data/x"}]},
+        {"key_groups": [{"hc_vault": [VAULT | {"engine_path": "../secret"}]}]},
     ],
 )
 def test_keys_that_sops_may_read_in_another_way_are_refused(format_: str, metadata: dict[str, Any]) -> None:
