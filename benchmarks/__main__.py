@@ -15,12 +15,12 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import apply, compile, faults, look, secrets
+from benchmarks import apply, compile, faults, http, look, secrets
 from benchmarks.figure import Figure, table
 from benchmarks.fixture import RESOURCES, fixture
 
-PARTS = ("apply", "look", "faults", "compile", "secrets")
-WITHOUT_HOSTS = {"compile", "secrets"}
+PARTS = ("apply", "look", "faults", "compile", "secrets", "http")
+WITHOUT_HOSTS = {"compile", "secrets", "http"}
 
 
 def main() -> int:
@@ -41,6 +41,8 @@ def main() -> int:
         figures += compile.measure(1000)
     if "secrets" in chosen:
         figures += secrets.measure(options.repeat)
+    if "http" in chosen:
+        figures += http.measure(options.repeat)
     print(f"{options.hosts} hosts x {RESOURCES} resources, {os.cpu_count()} cores that the hosts share\n")
     print(table(figures))
     document = {"hosts": options.hosts, "resources": RESOURCES, "figures": [one.document() for one in figures]}
