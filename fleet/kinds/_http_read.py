@@ -21,7 +21,8 @@ SEEN = "@"
 
 
 def observe(resources: Sequence[Resource]) -> Probe:
-    requests = list(dict.fromkeys(asked for one in resources for asked in (request(one), *_pending(one))))
+    asks = {one.id: (request(one), *_pending(one)) for one in resources}
+    requests = list(dict.fromkeys(asked for several in asks.values() for asked in several))
     numbers = {one: number for number, one in enumerate(requests)}
 
     def read(outcome: Outcome) -> Mapping[str, Observed]:
@@ -29,9 +30,10 @@ def observe(resources: Sequence[Resource]) -> Probe:
         lists: dict[tuple[int, str], _Items | Unreadable] = {}
         found: dict[str, Observed] = {}
         for one in resources:
-            number = numbers[request(one)]
+            first, *later = asks[one.id]
+            number = numbers[first]
             found[one.id] = _observed(one, said[number], lists, number)
-            for asked in _pending(one):
+            for asked in later:
                 found[one.id] = _awaited(one, found[one.id], said[numbers[asked]])
         return found
 
@@ -123,7 +125,8 @@ def _observed(
         seen = body if read.object is None else json_path.first(read.object, body)
         if not isinstance(seen, dict) or not _http_state.matches(read.match, seen):
             return Unreadable("the answer is not the object that was asked for")
-    return {**_http_state.observed(spec.fields(), seen, spec.compared()), SEEN: _kept(spec, seen, answer)}
+    fields = spec.fields() if resource.desired is None else resource.desired
+    return {**_http_state.observed(fields, seen, spec.compared()), SEEN: _kept(spec, seen, answer)}
 
 
 def _items(where: str, answer: Answered) -> _Items | Unreadable:
@@ -143,8 +146,8 @@ def _kept(spec: Any, seen: Any, answer: Answered) -> dict[str, Any]:
     if any("*" in call.keep for call in calls):
         fields = dict(seen)
     else:
-        names = {name for call in calls for name in (*call.keep, *PLACE.findall(call.path))}
-        values = {name: json_path.field(name, seen) for name in sorted(names)}
+        names = {n for call in calls for n in (*call.keep, *(PLACE.findall(call.path) if "{" in call.path else ()))}
+        values = {name: json_path.field(name, seen) for name in sorted(names)} if names else {}
         fields = {name: value for name, value in values.items() if value is not json_path.MISSING}
     etag = answer.headers.get("etag", "") if spec.read.items is None else ""
     return {"etag": etag, "fields": fields}

@@ -63,8 +63,12 @@ def observed(fields: Mapping[str, Any], seen: Any, compare_as: Mapping[str, str]
     found = {}
     for name, value in fields.items():
         other = json_path.field(name, seen)
-        if other is not MISSING:
-            found[name] = fitted(value, other, compare_as.get(name, ""))
+        if other is MISSING:
+            continue
+        how = compare_as.get(name, "") if compare_as else ""
+        # Text that is equal is the usual case, and needs no more.
+        same = type(value) is str and value == other
+        found[name] = value if same else fitted(value, other, how)
     return found
 
 

@@ -85,6 +85,9 @@ class HttpObjectSpec(Spec):
         """Field → how, in one word."""
         return {name: how if isinstance(how, str) else how["by"] for name, how in self.compare_as.items()}
 
+    def unseen(self) -> tuple[str, ...]:
+        return tuple(name for name in self.fields() if _below(name, self.write_only)) if self.write_only else ()
+
     def fields(self) -> dict[str, Any]:
         """Dotted name → value, of all that is compared or written only."""
         found = json_path.flat(dict(self.body)) if self.body else {}
@@ -130,5 +133,5 @@ KIND = Kind(
         _http_removal.memento,
         lambda said, api: HttpObjectSpec(**said, api=api, ensure="absent"),
     ),
-    unseen=lambda spec: tuple(name for name in spec.fields() if _below(name, spec.write_only)),
+    unseen=lambda spec: spec.unseen(),
 )
