@@ -30,7 +30,7 @@ from fleet.model.change import PassResult, Verdict
 from fleet.model.host import HostSpec
 from fleet.model.secret import Secret
 from fleet.model.step import Outcome, Write
-from fleet.transports.http_client import _untraced
+from fleet.transports.http_client import untraced
 from fleet.transports.http_transport import HttpTransport
 
 OBJECTS, APIS, EACH = 2000, 200, 20
@@ -129,7 +129,7 @@ async def _no_secrets(environment: str, sources: object) -> Mapping[str, Secret]
 
 
 async def _fleet(hosts: Sequence[HostSpec], expected: Verdict, write: bool = False) -> None:
-    transport = HttpTransport(lambda: 0.5, _no_secrets, _untraced)
+    transport = HttpTransport(lambda: 0.5, _no_secrets, untraced)
     intent = Intent(write=(lambda fence: Write("lab", fence + 1, "a")) if write else None)
 
     async def one(host: HostSpec) -> None:

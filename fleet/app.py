@@ -120,10 +120,17 @@ class App:
 
     async def orphans(self, fleet: Fleet, selection: Selection) -> Orphans:
         """What fleet made behind APIs and this revision names no more: of the hosts that are meant, and of hosts that
-        are gone when whole environments are meant."""
+        are gone when whole environments are meant. Of an environment with a host whose templates wait for its facts
+        nobody knows yet what it names: nothing of it is gone."""
         await self._open()
         assert self._history is not None
-        found = orphans(fleet.hosts, await self._history.made(), fleet.kinds)
+        facts, loaded = await self._history.all_facts(), self._loaded.get(fleet.revision)
+        asking = [host for host in fleet.hosts if host.uses_facts]
+        waiting = {one.environment for one in asking if loaded is None or (one.environment, one.name) not in facts}
+        whole_fleet = self._compile(loaded, facts) if asking and loaded is not None else fleet
+        waiting |= {one.environment for one in fleet.hosts} if whole_fleet.problems else set()
+        found = orphans(whole_fleet.hosts, await self._history.made(), fleet.kinds)
+        found = found.of(lambda key: key[0] not in waiting)
         there = {(host.environment, host.name): selection.takes(host) for host in fleet.hosts}
         whole = not (selection.hosts or selection.roles or selection.labels)
         wanted = selection.environments

@@ -21,11 +21,12 @@ from fleet.sandbox import processes
 
 SCHEMA = Path("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql")
 ROOT = "/api/v1/servers/localhost/zones"
+# Security polls would ask a name server on the Internet.
 CONFIG = """
 launch=gsqlite3
 gsqlite3-database={folder}/pdns.sqlite3
 local-address={address}
-local-port=5300
+local-port={dns_port}
 webserver=yes
 webserver-address={address}
 webserver-port={port}
@@ -74,7 +75,7 @@ def dns_api(folder: Path, place: Place) -> Iterator[str]:
 def _powerdns(program: str, folder: Path, place: Place) -> Iterator[None]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / "pdns.conf").write_text(
-        CONFIG.format(folder=folder, address=place.address, port=place.port, key=place.key)
+        CONFIG.format(folder=folder, address=place.address, port=place.port, dns_port=5300, key=place.key)
     )
     (folder / "pdns.sqlite3").unlink(missing_ok=True)
     with closing(sqlite3.connect(folder / "pdns.sqlite3")) as database:

@@ -42,7 +42,7 @@ class _Unnoted:
 
 
 @contextmanager
-def _untraced(name: str, **attributes: Any) -> Iterator[Noted]:
+def untraced(name: str, **attributes: Any) -> Iterator[Noted]:
     yield _Unnoted()
 
 
@@ -50,7 +50,7 @@ class ApiClient:
     """gate: the API's own, shared with whoever else asks it. login, wire: of this Api, whose texts are opened in them.
     span: one for each try."""
 
-    def __init__(self, api: Api, gate: Gate, wire: Wire, login: Login, span: Span = _untraced) -> None:
+    def __init__(self, api: Api, gate: Gate, wire: Wire, login: Login, span: Span = untraced) -> None:
         self._api, self._gate, self._wire, self._login, self._span = api, gate, wire, login, span
         self._backoff = Backoff(base=0.5, cap=30.0)
         gate.join(api.environment, api.rate, api.burst, api.concurrency)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import secrets
 
+from fleet.history import History
+from fleet.model.made import Made
 from tests.e2e.desk import Desk, Said, created
 from tests.servers.powerdns import PowerDNS
 
@@ -76,3 +80,33 @@ def test_a_host_that_goes_takes_along_what_it_made_and_an_api_that_is_gone_keeps
     said = desk.fleet("plan", "--prune")
     assert said.code == 0 and "to which nothing in the repository leads any more" in said.out
     assert f"powerdns_zone:{ZONE}" in said.out
+
+
+def test_what_waits_for_facts_of_a_host_is_not_taken_for_gone(desk: Desk, powerdns: PowerDNS) -> None:
+    """Until a host has said what it is, nobody knows what its templates name."""
+    desk.connect(powerdns, "/api/v1/servers/localhost")
+    path = desk.root / "repository/environments/lab/hosts.yaml"
+    hosts = json.loads(path.read_text())["hosts"]
+    api = dict(hosts["api"]["connection"])
+    url = api["url"]
+    del api["type"]
+    record = {"api": "dns", "zone": ZONE, "records": ["{{ facts.hostname }}"]}
+    far = {"address": "127.9.9.9", "labels": {"far": "yes"}}
+    role = {"resources": {"powerdns_record": {f"far.{ZONE} TXT": record}}}
+    roles = {"far": {"match": {"far": "yes"}}}
+    desk.write({
+        "base/environment.yaml": json.dumps({"roles": roles, "apis": {"dns": api}}),
+        "base/roles/far.yaml": json.dumps(role),
+        "lab/hosts.yaml": json.dumps({"hosts": {**hosts, "far": far}}),
+    })  # fmt: skip
+    place = json.dumps([f"/zones/{ZONE}", {"name": f"far.{ZONE}", "type": "TXT"}], sort_keys=True)
+    call = {"method": "DELETE", "path": "/never"}
+    memento = {"read": {"path": f"/zones/{ZONE}", "items": "$.rrsets", "match": {"name": "x"}}, "delete": call}
+
+    async def made() -> None:
+        async with await History.open(desk.root / "state/history.db") as history:
+            await history.keep_made("lab", "far", [Made(url, place, f"powerdns_record:far.{ZONE} TXT", memento)])
+
+    (desk.root / "state").mkdir(mode=0o700)
+    asyncio.run(made())
+    assert desk.fleet("plan", "--json").json["orphans"] == 0

@@ -6,33 +6,17 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
+from fleet.sandbox.dns_api import CONFIG, SCHEMA
 from tests.servers.server import Server, need, own_folder, places, started
 
-SCHEMA = "/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql"
-# No cache: an answer is what the database holds. No security poll: it would ask a name server on the Internet.
-CONFIG = """
-launch=gsqlite3
-gsqlite3-database={folder}/pdns.sqlite3
+# No cache: an answer is what the database holds.
+MORE = """
 gsqlite3-dnssec=yes
 gsqlite3-pragma-synchronous=0
-local-address={address}
-local-port={dns_port}
-webserver=yes
-webserver-address={address}
-webserver-port={port}
-webserver-allow-from=127.0.0.0/8
-api=yes
-api-key={api_key}
-socket-dir={folder}
-daemon=no
-guardian=no
 cache-ttl=0
 query-cache-ttl=0
 negquery-cache-ttl=0
-zone-cache-refresh-interval=0
-security-poll-suffix=
 """
 
 
@@ -62,8 +46,8 @@ def running() -> Iterator[PowerDNS]:
         address, (port, dns_port) = places(2)
         headers = {"X-API-Key": PowerDNS.api_key}
         server = PowerDNS(f"http://{address}:{port}", folder, headers, address=address, dns_port=dns_port)
-        config = CONFIG.format(folder=folder, address=address, port=port, dns_port=dns_port, api_key=server.api_key)
-        (folder / "pdns.conf").write_text(config)
+        config = CONFIG.format(folder=folder, address=address, port=port, dns_port=dns_port, key=server.api_key)
+        (folder / "pdns.conf").write_text(config + MORE)
         with closing(sqlite3.connect(folder / "pdns.sqlite3")) as database:
             database.executescript(schema)
         with started(folder, program, f"--config-dir={folder}") as process:
@@ -72,7 +56,6 @@ def running() -> Iterator[PowerDNS]:
 
 
 def _schema() -> str:
-    path = Path(SCHEMA)
-    if not path.is_file():
-        need(SCHEMA, "pdns-backend-sqlite3")
-    return path.read_text()
+    if not SCHEMA.is_file():
+        need(str(SCHEMA), "pdns-backend-sqlite3")
+    return SCHEMA.read_text()
