@@ -9,12 +9,11 @@ from typing import Any
 from fleet.kinds import _http_state
 from fleet.kinds._http_spec import PLACE
 from fleet.model import json_path
-from fleet.model.answers import answers
 from fleet.model.api import Answered
 from fleet.model.change import Observed, Unreadable, Waiting
 from fleet.model.host import Resource
 from fleet.model.kind import Probe
-from fleet.model.step import Outcome, Request, Script
+from fleet.model.step import Outcome, Request, Script, Status
 
 # Of an observed state: what is needed to write, and is nothing to compare.
 SEEN = "@"
@@ -38,6 +37,13 @@ def observe(resources: Sequence[Resource]) -> Probe:
         return found
 
     return Probe(Script(""), read, tuple(requests))
+
+
+def answers(outcome: Outcome) -> Sequence[Answered]:
+    """One for each request, in order. Raises ValueError with the reason when nobody was asked."""
+    if outcome.status is not Status.OK:
+        raise ValueError(outcome.output.decode(errors="backslashreplace") or str(outcome.status))
+    return outcome.answers
 
 
 def request(resource: Resource) -> Request:
@@ -82,7 +88,7 @@ class _Items:
 
     def __init__(self, items: Sequence[Any]) -> None:
         self._items = items
-        self._tables: dict[tuple[str, ...], dict[str, list[Any]]] = {}
+        self._tables: dict[tuple[str, ...], dict[tuple[str, ...], list[Any]]] = {}
 
     def of(self, match: Mapping[str, Any]) -> list[Any]:
         plain = {name: value for name, value in match.items() if not isinstance(value, list)}
@@ -95,8 +101,14 @@ class _Items:
         return [one for one in found if _http_state.matches(match, one)]
 
 
-def _key(values: Sequence[Any]) -> str:
-    return json.dumps(values, sort_keys=True, default=repr)
+def _key(values: Sequence[Any]) -> tuple[str, ...]:
+    """To be looked up by: what `==` takes for equal has one key, and `matches` decides. Texts, the usual, stay."""
+    return tuple(one if type(one) is str else _word(one) for one in values)
+
+
+def _word(value: Any) -> str:
+    number = isinstance(value, (int, float)) and float(value).is_integer()
+    return json.dumps(int(value) if number else value, sort_keys=True, default=repr)
 
 
 def _observed(

@@ -8,12 +8,11 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from fleet.kinds._http_read import route
+from fleet.kinds._http_read import answers, route
 from fleet.kinds._http_spec import check_api_path
 from fleet.kinds._http_state import fitted
 from fleet.kinds._spec import Spec, check_text
 from fleet.model import json_path
-from fleet.model.answers import answers
 from fleet.model.api import Answered
 from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource

@@ -178,7 +178,8 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one task. output: bytes as the host sent them (capped), never trusted, never rendered.
+    """What became of one task. output: bytes as the host sent them (capped), never trusted, never rendered. answers: of
+    an API, one for each request of a look, in order.
 
     step: index of the step that failed. seconds: on the host where it can be had, else as seen from here.
     """
@@ -190,6 +191,7 @@ class Outcome:
     step: int = -1
     seconds: float = 0.0
     truncated: bool = False
+    answers: tuple[Answered, ...] = field(default=(), repr=False)
 
 
 Report: TypeAlias = Callable[[Outcome], None]

@@ -5,12 +5,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Of the time between two starts: what a late one does not lose.
+LATE = 0.25
+
 
 @dataclass(slots=True)
 class Bucket:
     """rate: starts a second, 0 for no limit. burst: starts that may come at once after a rest, at least 1.
 
-    Times are seconds of one clock that never goes back. In any span of S seconds at most burst + rate * S may start.
+    Times are seconds of one clock that never goes back. In any span of S seconds at most burst + LATE + rate * S may
+    start: who was waited for a little too long, as timers do, does not make all who follow late.
     """
 
     rate: float
@@ -28,7 +32,8 @@ class Bucket:
     def take(self, now: float) -> None:
         """One starts now, after `wait` said 0."""
         if self.rate > 0:
-            self._next = max(self._next, now) + 1 / self.rate
+            late = now - self._next > LATE / self.rate
+            self._next = (now if late else self._next) + 1 / self.rate
 
     def hold(self, until: float) -> None:
         """Nothing starts before that time. A hold is never shortened."""

@@ -1,5 +1,4 @@
-"""HTTP: a Session over one or more APIs. Tasks of Requests in, Outcomes out; what was answered stands in the output, as
-model/answers.py writes it.
+"""HTTP: a Session over one or more APIs. Tasks of Requests in, Outcomes out.
 
 What a look asks twice is sent once. What is written goes side by side, each task after those that it needs. An API
 keeps nothing for us: it has no fence and no due marks; what stands between two writers is If-Match and `Check`.
@@ -15,7 +14,6 @@ from dataclasses import replace
 from typing import Any
 
 from fleet.errors import Failure, TransportError
-from fleet.model.answers import written
 from fleet.model.api import Answered
 from fleet.model.step import Batch, Check, Outcome, Report, Request, Status, Task
 from fleet.transports.http_client import ApiClient
@@ -96,7 +94,7 @@ class _Run:
                 found.append(await one)
             except TransportError as error:
                 found.append(Answered(error=str(error)))
-        return self._told(Outcome(task.id, Status.OK, 0, written(found)), began)
+        return self._told(Outcome(task.id, Status.OK, 0, answers=tuple(found)), began)
 
     def _raise_if_nothing_came(self) -> None:
         errors = [one.exception() for one in self._asked.values() if one.done() and not one.cancelled()]
@@ -124,7 +122,6 @@ class _Run:
         return self._told(await self._steps(task), began)
 
     async def _steps(self, task: Task) -> Outcome:
-        said: list[Answered] = []
         check: Check | None = None
         for number, step in enumerate(task.steps):
             try:
@@ -138,12 +135,11 @@ class _Run:
                     if found.status == PRECONDITION_FAILED and PRECONDITION_FAILED not in step.accept:
                         words = b"it is no longer as it was seen (status 412)"
                         return Outcome(task.id, Status.CONFLICT, None, words, number)
-                    said.append(found)
             except TransportError as error:
                 doubt = isinstance(step, Request) and error.failure in DOUBTFUL
                 status = Status.UNKNOWN if doubt else Status.FAILED
                 return Outcome(task.id, status, None, str(error).encode(), number)
-        return Outcome(task.id, Status.OK, 0, written(said))
+        return Outcome(task.id, Status.OK, 0)
 
     async def _disagrees(self, check: Check) -> str:
         """What several ask is asked once; what is waited for is asked now, and again and again."""

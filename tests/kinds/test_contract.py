@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -14,7 +15,6 @@ from hypothesis import strategies as st
 
 from fleet.kinds import KINDS
 from fleet.kinds._spec import Spec
-from fleet.model.answers import written
 from fleet.model.api import Answered
 from fleet.model.change import Observed, Unreadable
 from fleet.model.host import Resource
@@ -44,14 +44,14 @@ def sample(kind: str) -> Resource:
 
 
 @cache
-def answers(kind: str) -> tuple[Sequence[Resource], bytes]:
+def answers(kind: str) -> tuple[Sequence[Resource], bytes | tuple[Answered, ...]]:
     """Resources of a kind and the shortest recorded answer that shows one of them."""
     if kind == "service":
         return [sample(kind)], SERVICE
     if kind == "http_object":
-        return [sample(kind)], written([Answered(200, {}, [{"rrsets": [{"name": "www.example.org.", "type": "A"}]}])])
+        return [sample(kind)], (Answered(200, {}, [{"rrsets": [{"name": "www.example.org.", "type": "A"}]}]),)
     if kind == "http_check":
-        return [sample(kind)], written([Answered(200, {}, ['{"database": "ok"}'])])
+        return [sample(kind)], (Answered(200, {}, ['{"database": "ok"}']),)
     found = []
     for case in cases():
         if case.kind == kind:
@@ -62,10 +62,12 @@ def answers(kind: str) -> tuple[Sequence[Resource], bytes]:
     return min(found, key=lambda one: len(one[1]))
 
 
-def _observed(kind: Kind, resources: Sequence[Resource], output: bytes) -> Mapping[str, Observed]:
+def _observed(kind: Kind, resources: Sequence[Resource], said: bytes | tuple[Answered, ...]) -> Mapping[str, Observed]:
     """As the look takes it: a reader may raise, and then nothing is known."""
     try:
-        return kind.observe(resources).read(Outcome("look:0", Status.OK, 0, output))
+        outcome = Outcome("look:0", Status.OK, 0)
+        whole = replace(outcome, output=said) if isinstance(said, bytes) else replace(outcome, answers=said)
+        return kind.observe(resources).read(whole)
     except (ValueError, LookupError, TypeError):
         return {}
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.pacing.bucket import Bucket
+from fleet.pacing.bucket import LATE, Bucket
 
 rates = st.floats(0.1, 1000)
 bursts = st.integers(1, 50)
@@ -31,7 +31,7 @@ def test_no_span_of_time_sees_more_than_rate_and_burst(rate: float, burst: int, 
     found = starts(Bucket(rate, burst), arrivals, {})
     for first in range(len(found)):
         for last in range(first, len(found)):
-            assert last - first + 1 <= burst + rate * (found[last] - found[first]) + 1e-6
+            assert last - first + 1 <= burst + LATE + rate * (found[last] - found[first]) + 1e-6
 
 
 @given(rates, bursts, st.integers(1, 60))
@@ -56,3 +56,13 @@ def test_a_hold_is_never_shortened() -> None:
 
 def test_no_rate_is_no_limit() -> None:
     assert starts(Bucket(0), [0.0] * 5, {}) == [0.0] * 5
+
+
+@given(rates, st.lists(st.floats(0, 0.9), min_size=1, max_size=60))
+def test_timers_that_are_a_little_late_lose_nothing(rate: float, lateness: list[float]) -> None:
+    """Each start comes so much of LATE after it was due; the first sets the beat."""
+    bucket, now = Bucket(rate), 0.0
+    for late in lateness:
+        now += bucket.wait(now) + late * LATE / rate
+        bucket.take(now)
+    assert now <= (len(lateness) - 1 + 2 * LATE) / rate + 1e-6

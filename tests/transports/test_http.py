@@ -14,7 +14,6 @@ from fleet.desired.load import load
 from fleet.desired.profiles import every_kind
 from fleet.desired.source import memory_tree
 from fleet.errors import Failure, TransportError
-from fleet.model.answers import answers
 from fleet.model.api import Answered, Api
 from fleet.model.change import Verdict
 from fleet.model.host import HostSpec
@@ -50,15 +49,15 @@ def test_a_list_for_a_hundred_objects_is_asked_for_once() -> None:
     tasks = [Task(f"look:{n}", (GET,)) for n in range(100)]
     found, server = perform(*tasks, Task("look:state", (Script("true"),)), script=answer(200, b"[1, 2]"), write=False)
     assert len(server.asked) == 1
-    assert [answers(found[f"look:{n}"])[0].body for n in range(100)] == [[[1, 2]]] * 100
-    assert found["look:state"].status is Status.OK and answers(found["look:state"]) == []
+    assert [found[f"look:{n}"].answers[0].body for n in range(100)] == [[[1, 2]]] * 100
+    assert found["look:state"].status is Status.OK and found["look:state"].answers == ()
 
 
 def test_one_answer_that_cannot_be_read_harms_its_own_objects_only() -> None:
     found, _ = perform(Task("look:0", (GET,)), Task("look:1", (Request("GET", "/html"),)), write=False,
                        script=by_path(list=answer(), html=answer(200, b"<p>", Content_Type="text/html")))  # fmt: skip
     assert found["look:0"].status is Status.OK
-    assert answers(found["look:0"])[0].error == "" and "not JSON" in answers(found["look:1"])[0].error
+    assert found["look:0"].answers[0].error == "" and "not JSON" in found["look:1"].answers[0].error
 
 
 @pytest.mark.parametrize(("script", "failure"), [(reset, Failure.LOST), (answer(401), Failure.AUTH)])
@@ -103,7 +102,7 @@ def test_the_first_step_that_fails_ends_its_task() -> None:
 
 def test_headers_that_matter_are_kept() -> None:
     found, _ = perform(Task("look:0", (GET,)), script=answer(200, b"{}", ETag='"v1"', Server="x"), write=False)
-    assert answers(found["look:0"])[0].headers == {"etag": '"v1"'}
+    assert found["look:0"].answers[0].headers == {"etag": '"v1"'}
 
 
 def same(expected: object) -> Check:
@@ -163,7 +162,7 @@ def test_the_look_at_the_end_sees_what_was_written() -> None:
         await answer(200, stored[-1])(asked, writer)
 
     found, _ = perform(Task("a", (same([1]), PUT)), Task("look:0", (GET,)), script=api)
-    assert answers(found["look:0"])[0].body == [[2]]
+    assert found["look:0"].answers[0].body == [[2]]
 
 
 @pytest.mark.parametrize("takes", [True, False])
