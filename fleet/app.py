@@ -231,7 +231,8 @@ def transports(settings: Settings, vault: Vault, telemetry: Telemetry) -> Mappin
         from fleet.transports.limits import Limits
         from fleet.transports.ssh import SSHTransport
 
-        return SSHTransport(random.random, Limits(settings.handshakes, settings.scripts), str(settings.key_file or ""))
+        limits = Limits(settings.handshakes, settings.scripts, random.random)
+        return SSHTransport(random.random, limits, str(settings.key_file or ""))
 
     def http() -> Transport:
         from fleet.transports.http_transport import HttpTransport

@@ -18,8 +18,8 @@ from fleet.model.api import Api
 from fleet.model.step import Request
 from fleet.pacing import headers as words
 from fleet.pacing.backoff import Backoff
+from fleet.transports.gate import Gate
 from fleet.transports.http_auth import Login
-from fleet.transports.http_gate import Gate
 from fleet.transports.http_wire import Answer, Message, Wire, joined
 
 IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")  # RFC 9110, §9.2.2

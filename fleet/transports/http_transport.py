@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -12,11 +11,11 @@ from fleet.model.api import Api, Auth, Tls
 from fleet.model.host import Target
 from fleet.model.port import Session
 from fleet.model.secret import Secret, SecretSource
+from fleet.transports.gate import Gate, real_clock
 from fleet.transports.http import HttpSession
 from fleet.transports.http_address import Resolve, resolve
 from fleet.transports.http_auth import login
 from fleet.transports.http_client import ApiClient, Span
-from fleet.transports.http_gate import Clock, Gate
 from fleet.transports.http_tls import context
 from fleet.transports.http_wire import Wire
 from fleet.transports.opening import opener_of
@@ -59,7 +58,7 @@ class HttpTransport:
     async def _made(self, api: Api) -> ApiClient:
         api = opened(api, opener_of(await self._values(api.environment, api.secrets)))
         parts = urlsplit(api.url)
-        gate = self._gates.setdefault((parts.scheme, parts.netloc), Gate(clock(), self._chance))
+        gate = self._gates.setdefault((parts.scheme, parts.netloc), Gate(real_clock(), self._chance))
         wire = Wire(api, context(api.tls), self._resolver)
         own = login(api.auth, api.url, wire, gate.clock.now)
         return ApiClient(api, gate, wire, own, self._span)
@@ -75,8 +74,3 @@ def opened(api: Api, text: Callable[[str], str]) -> Api:
         tls=Tls(text(tls.ca), text(tls.certificate), text(tls.key), tls.pins),
         secrets=(),
     )
-
-
-def clock() -> Clock:
-    """The machine's."""
-    return Clock(time.monotonic, lambda s, do: asyncio.get_running_loop().call_later(s, do), time.time)

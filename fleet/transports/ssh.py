@@ -64,12 +64,13 @@ class SSHTransport:
         """A connection, logged in. A bastion has had its own tries."""
         target = replace(target, key_file=target.key_file or self._key_file)
         attempt = 1
+        self._limits.first()
         while True:
             tunnel = await self.bastion(target.via) if target.via is not None else None
             try:
                 return await self._try(target, tunnel)
             except TransportError as error:
-                if attempt == TRIES or not _again(error.failure):
+                if attempt == TRIES or not _again(error.failure) or not self._limits.again():
                     raise
                 await self._wait(pause(error.failure, attempt, self._chance()))
             attempt += 1

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.model.api import Api
+from fleet.transports.gate import Clock, Gate
 from fleet.transports.http_address import Resolve, resolve
 from fleet.transports.http_auth import login
 from fleet.transports.http_client import ApiClient
-from fleet.transports.http_gate import Clock, Gate
 from fleet.transports.http_tls import context
 from fleet.transports.http_wire import Wire
 

@@ -13,8 +13,8 @@ import pytest
 from fleet.errors import Failure, TransportError
 from fleet.model.api import Api, Auth, Login
 from fleet.model.step import Request
+from fleet.transports.gate import Gate
 from fleet.transports.http_client import ApiClient
-from fleet.transports.http_gate import Gate
 from tests.transports.http_server import Fast, Say, Server, answer, by_path, client_of, reset, serving
 
 T = TypeVar("T")

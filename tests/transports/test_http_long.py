@@ -11,7 +11,7 @@ import pytest
 from fleet.errors import Failure, TransportError
 from fleet.model.api import Answered, Api
 from fleet.model.step import Job, Pages, Request
-from fleet.transports.http_gate import Gate
+from fleet.transports.gate import Gate
 from fleet.transports.http_long import ask, finished
 from tests.transports.http_server import Asked, Fast, Say, Server, answer, client_of, serving
 

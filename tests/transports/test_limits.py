@@ -65,3 +65,32 @@ async def test_one_address_is_spared() -> None:
     # Behind two bastions one address is two hosts.
     far = [replace(t, via=replace(many[0], host="b", address=f"10.1.0.{n % 2}")) for n, t in enumerate(many)]
     assert await most(Limits(100, 100), "handshakes", far) == 2 * PER_ADDRESS
+
+
+@pytest.mark.parametrize("what", ["handshakes", "scripts"])
+async def test_hosts_that_never_answer_keep_no_other_environment_out(what: str) -> None:
+    """Each of them holds its place as long as it can; the few others all get through."""
+    limits, stuck, through = Limits(8, 8), asyncio.Event(), 0
+
+    async def one(target: Target) -> None:
+        nonlocal through
+        async with limits.handshake(target) if what == "handshakes" else limits.script(target):
+            if target.environment == "dev":
+                await stuck.wait()
+            else:
+                through += 1
+
+    await one(Target("p0", "prod", address="10.1.0.0"))  # there is such an environment
+    dead = [asyncio.create_task(one(target)) for target in targets("dev", 100)]
+    await asyncio.sleep(0)
+    await asyncio.gather(*(one(target) for target in targets("prod", 50)))
+    assert through == 51
+    stuck.set()
+    await asyncio.gather(*dead)
+
+
+def test_of_many_that_fail_a_tenth_is_tried_again() -> None:
+    limits = Limits(8, 8)
+    for _ in range(100):
+        limits.first()
+    assert sum(limits.again() for _ in range(100)) == 10

@@ -1,11 +1,13 @@
-"""Who may ask one API now: so many at once, so many a second, one environment after the other, nobody while it is down.
+"""Whose turn it is: so many at once, so many a second, one environment after the other, nobody while all of it is down.
 
-One gate for each API, shared by all environments that use it. Clock, timer and chance come in as arguments.
+One gate for each API and one for all SSH handshakes, shared by all environments that use it. Clock, timer and chance
+come in as arguments.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,6 +31,11 @@ class Clock:
     wall: Callable[[], float]
 
 
+def real_clock() -> Clock:
+    """The machine's."""
+    return Clock(time.monotonic, lambda s, do: asyncio.get_running_loop().call_later(s, do), time.time)
+
+
 @dataclass(slots=True)
 class _Share:
     """What one environment may, 0 for no limit."""
@@ -42,11 +49,16 @@ class _Share:
 
 
 class Gate:
-    """Everything that one API needs to be left in peace. Each environment keeps what it was given by `join`; all of
-    them together keep the largest of these. chance: a number in [0, 1) for jitter."""
+    """Everything that a server needs to be left in peace. Each environment keeps what it was given by `join`; all of
+    them together keep the largest of these. chance: a number in [0, 1) for jitter.
 
-    def __init__(self, clock: Clock, chance: Callable[[], float]) -> None:
+    at_once: of all environments together, instead of the largest. Of these no environment has the last quarter while
+    there are others: a thousand of its hosts that do not answer keep nobody else out.
+    """
+
+    def __init__(self, clock: Clock, chance: Callable[[], float], at_once: int = 0) -> None:
         self.clock, self.chance = clock, chance
+        self._at_once = at_once
         self.breaker, self.budget = Breaker(), Budget()
         self._all = _Share()
         self._shares: dict[str, _Share] = {}
@@ -64,7 +76,7 @@ class Gate:
         buckets, most = [one.bucket for one in shares], [one.concurrency for one in shares]
         self._all.bucket.rate = max(one.rate for one in buckets) if all(one.rate for one in buckets) else 0
         self._all.bucket.burst = max(one.burst for one in buckets)
-        self._all.concurrency = max(most) if all(most) else 0
+        self._all.concurrency = self._at_once or (max(most) if all(most) else 0)
 
     @asynccontextmanager
     async def turn(self, environment: str) -> AsyncIterator[float]:
@@ -98,6 +110,12 @@ class Gate:
         self._share(environment).running -= 1
         self._next()
 
+    def _may(self, share: _Share) -> bool:
+        if share.full():
+            return False
+        shared = self._at_once and len(self._shares) > 1
+        return not shared or share.running < self._at_once - self._at_once // 4
+
     def _share(self, environment: str) -> _Share:
         return self._shares.setdefault(environment, _Share())
 
@@ -109,7 +127,7 @@ class Gate:
         while len(self._waiting) and not self._all.full():
             now = self.clock.now()
             common = max(self._all.bucket.wait(now), self.breaker.wait(now))
-            open_ = [flow for flow in self._waiting.flows() if not self._share(str(flow)).full()]
+            open_ = [flow for flow in self._waiting.flows() if self._may(self._share(str(flow)))]
             if not open_:
                 return
             pauses = {flow: max(common, self._share(str(flow)).bucket.wait(now)) for flow in open_}
