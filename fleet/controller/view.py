@@ -1,0 +1,144 @@
+"""What a controller says of itself: plain values for whoever asks, over HTTP or in a test. And what it can be asked to
+do. Times are Unix seconds (UTC) unless they say otherwise; hosts are named by environment and name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a person said that holds until it is taken back: a freeze of everything, or a pause of some of it.
+
+    scope: "" everything, ENVIRONMENT, ENVIRONMENT/HOST, or role:NAME.
+    """
+
+    scope: str
+    who: str
+    reason: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """One host as it was last seen. verdict: "" never looked at; since: when it came to be so; looked: when it was last
+    looked at, 0 never. next: seconds until it is looked at again, below 0: now. reason: why then.
+
+    revision: full commit id that it is to follow; wanted: the environment's newest, where a rollout has not come to it.
+    drift: resource id → "external" | "intended" | "interrupted", of the last look. fought: resources that somebody
+    changes back again and again. failures: in a row. parked: not tried again by itself for long.
+    """
+
+    environment: str
+    name: str
+    verdict: str = ""
+    since: float = 0.0
+    looked: float = 0.0
+    next: float = 0.0
+    reason: str = ""
+    running: bool = False
+    revision: str = ""
+    wanted: str = ""
+    roles: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    drift: Mapping[str, str] = field(default_factory=dict)
+    fought: tuple[str, ...] = ()
+    failures: int = 0
+    parked: bool = False
+    paused: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutView:
+    """An environment on its way to a revision. state: running | pausing | stopped | done. wave: from 1, of `waves`."""
+
+    revision: str
+    state: str
+    wave: int
+    waves: int
+    hosts: int
+    converged: int
+    failed: int
+    unreachable: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentView:
+    """revision: the last that compiles; since: when it was taken. problems: why `head` of the controller was not taken,
+    each with file and line. verdicts: verdict → hosts. writes: "" or why nothing is changed there now."""
+
+    name: str
+    revision: str
+    since: float
+    hosts: int
+    verdicts: Mapping[str, int]
+    problems: tuple[str, ...] = ()
+    writes: str = ""
+    rollout: RolloutView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerView:
+    """head: newest commit fetched; fetched: when Git last answered; git: "" or why it does not. queue: hosts that are
+    due. running: passes under way. breakers: API or bastion → open | half open. ready: the first compile is done."""
+
+    version: str
+    started: float
+    ready: bool
+    head: str
+    fetched: float
+    git: str
+    queue: int
+    running: int
+    frozen: Order | None
+    orders: tuple[Order, ...]
+    environments: tuple[EnvironmentView, ...]
+    breakers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. type: pass | verdict | revision | refused | rollout | fought | parked | order | git."""
+
+    number: int
+    at: float
+    type: str
+    environment: str = ""
+    host: str = ""
+    said: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Controller(Protocol):
+    """What web and service managers may know and do. Nothing here waits for a host."""
+
+    def view(self) -> ControllerView: ...
+
+    def hosts(self) -> Sequence[HostView]: ...
+
+    def events(self, after: int = 0) -> AsyncIterator[Event]:
+        """From that number on as far as kept, then as they happen, until the caller stops."""
+        ...
+
+    def metrics(self) -> str:
+        """In the text format of Prometheus."""
+        ...
+
+    def look(self) -> None:
+        """Ask Git now, if it was not asked a moment ago."""
+        ...
+
+    def reconcile(self, hosts: Sequence[tuple[str, str]], who: str) -> int:
+        """As soon as may be; the number of hosts that are known."""
+        ...
+
+    async def order(self, scope: str, who: str, reason: str) -> Order:
+        """Freeze ("") or pause; on disk when it returns. Raises UsageError: no such scope."""
+        ...
+
+    async def lift(self, scope: str, who: str) -> bool:
+        """Take it back; False when there was none."""
+        ...
