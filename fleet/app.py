@@ -12,8 +12,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fleet.controller.one import Parts, closed
 from fleet.controller.prune import Orphans, orphans, removing
-from fleet.controller.run import Parts, Run, closed, run_all
+from fleet.controller.run import Run, run_all
 from fleet.controller.sessions import Sessions
 from fleet.converge.facts import gather
 from fleet.converge.witness import Memory

@@ -7,7 +7,7 @@ on the host; a lost connection is *unreachable* while looking and *unknown* once
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fleet.converge.look import STATE_TASK, HostState, Look, look, read_state, state_task
@@ -15,7 +15,7 @@ from fleet.converge.plan import ancestors, plan
 from fleet.converge.rounds import Round, next_round
 from fleet.converge.witness import WITNESS_TASK, Memory, Witnesses, witness_task
 from fleet.errors import Failure, FleetError, IdentityError, TransportError
-from fleet.model.change import Change, Observed, PassResult, Plan, Verdict
+from fleet.model.change import Cause, Change, Observed, PassResult, Plan, Verdict
 from fleet.model.host import HostSpec, Resource
 from fleet.model.kind import Kind
 from fleet.model.port import Session, Watcher
@@ -33,7 +33,8 @@ class Intent:
     intend: called with each round's Plan and the attempt's name before anything of it is sent; returns when the intent
     is on disk. settled: resource id → digest that an earlier pass verified, to tell drift from what Git asks for.
     memory: what is remembered of this host since the last pass; None: look at everything. telemetry: hears of plans.
-    seal: an observation as it may be kept, on a host with secrets.
+    seal: an observation as it may be kept, on a host with secrets. cut: resources of which nobody knows how their last
+    change ended. stop: asked before each script; once it says True nothing more is begun.
     """
 
     write: Callable[[int], Write] | None = None
@@ -42,6 +43,8 @@ class Intent:
     memory: Memory | None = None
     telemetry: Telemetry | None = None
     seal: Callable[[Resource, Observed], Observed] | None = None
+    cut: Collection[str] = ()
+    stop: Callable[[], bool] | None = None
 
 
 @dataclass(slots=True)
@@ -63,6 +66,8 @@ class _Pass:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     lost: bool = False
+    stopped: bool = False
+    owed: frozenset[str] = frozenset()
 
     async def perform(self, stage: str, batch: Batch) -> Mapping[str, Outcome]:
         self.watcher.stage(self.spec.label, stage)
@@ -163,6 +168,7 @@ async def run_pass(
     try:
         await one.observe(intent.memory)
         one.first = one.plan()
+        one.owed = frozenset(one.state.due)
         one.changes = {c.resource.id: c for c in one.first.changes}
         if intent.write is not None:
             await _converge(one, intent, intent.write)
@@ -176,6 +182,9 @@ async def _converge(one: _Pass, intent: Intent, write: Callable[[int], Write]) -
         current = one.plan()
         todo = _startable(one, current, intent)
         if not todo:
+            return
+        if intent.stop is not None and intent.stop():
+            one.stopped = True
             return
         chosen = next_round(one.spec, todo, one.kinds)
         token = write(one.state.fence)
@@ -214,7 +223,7 @@ def _only_reported(change: Change, intent: Intent) -> bool:
 def _result(one: _Pass, intent: Intent, error: FleetError | None) -> PassResult:
     remaining: dict[str, str] | None = None
     last = one.plan() if one.first is not None else None
-    if last is not None and intent.write is not None:
+    if last is not None and intent.write is not None and not one.stopped:
         remaining = {c.resource.id: _still(c) for c in last.changes if not _only_reported(c, intent)}
     found = None
     if one.first is not None and last is not None:
@@ -232,7 +241,18 @@ def _result(one: _Pass, intent: Intent, error: FleetError | None) -> PassResult:
         error,
         one.seconds,
         one.session.round_trips,
+        {name: _cause(one, name, intent) for name in one.changes},
     )
+
+
+def _cause(one: _Pass, name: str, intent: Intent) -> Cause:
+    """Who moved: the host, Git, or neither, since an earlier change was cut short."""
+    if name in intent.cut:
+        return "interrupted"
+    change = one.changes[name]
+    if change.due and not change.attributes:
+        return "interrupted" if name in one.owed else "intended"
+    return "external" if intent.settled.get(name) == change.resource.digest else "intended"
 
 
 def _verdict(one: _Pass, last: Plan | None, remaining: Mapping[str, str] | None, error: FleetError | None) -> Verdict:
@@ -248,7 +268,7 @@ def _verdict(one: _Pass, last: Plan | None, remaining: Mapping[str, str] | None,
         return Verdict.FAILED
     if last.waiting and not last.changes:
         return Verdict.WAITING
-    if one.outcomes:
+    if one.outcomes and not (one.stopped and last.changes):
         return Verdict.CHANGED
     if last.changes:
         return Verdict.PENDING if remaining is None else Verdict.DRIFTED

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,6 +24,7 @@ import aiosqlite
 
 from fleet.history import encoding, read, statements
 from fleet.history.alive import Locks
+from fleet.history.control import Control
 from fleet.history.database import connect, open_database, prepare, told
 from fleet.history.masked import Mask, masked_plan, masked_result
 from fleet.history.records import ChangeRecord, Content, PassRecord, RunRecord
@@ -45,6 +47,7 @@ class History:
         self._locks = locks
         self._key = key
         self._keyed: dict[str, str] = {}  # hosts share most resources, so their digests too
+        self.control = Control(writer, self._rows)
 
     @classmethod
     async def open(cls, path: Path, limits: Limits | None = None, mask: Mask | None = None) -> History:
@@ -119,6 +122,10 @@ class History:
         await self._writer.commit((statements.FINISH_RUN, [(time.time(), counted, run)]))
         self._locks.release(run)
 
+    async def looked(self, environment: str, host: str) -> None:
+        """It is as its latest pass says: nothing else is kept of a look that found nothing new. Batched."""
+        self._writer.put((statements.LOOKED, [(environment, host, time.time())]))
+
     async def save_facts(self, environment: str, host: str, facts: Mapping[str, Any]) -> None:
         """What a host said about itself; plain values. Batched."""
         text = json.dumps(facts, separators=(",", ":"), sort_keys=True)
@@ -183,8 +190,11 @@ class History:
 
     async def last_passes(self, environment: str = "") -> dict[HostKey, PassRecord]:
         """(environment, host) → its latest pass, for `status`."""
-        rows = await self._rows(statements.LAST_PASSES, {"environment": environment})
-        return {(p.environment, p.host): p for p in map(read.one_pass, rows)}
+        asked = {"environment": environment}
+        rows = await self._rows(statements.LAST_PASSES, asked)
+        looks = {(row[0], row[1]): row[2] for row in await self._rows(statements.LOOKS, asked)}
+        found = {(p.environment, p.host): p for p in map(read.one_pass, rows)}
+        return {key: replace(p, ended=max(p.ended, looks.get(key, 0.0))) for key, p in found.items()}
 
     async def changes(
         self, run: int | None = None, environment: str = "", host: str = "", resource: str = "", limit: int = 1000

@@ -80,6 +80,7 @@ def change(row: aiosqlite.Row, content: Callable[[str], bytes | None], running: 
         remaining=row["remaining"],
         revision=row["revision"] or "",
         trace_id=row["trace_id"] or "",
+        cause=row["cause"],
     )
 
 

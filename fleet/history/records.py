@@ -64,7 +64,8 @@ class ChangeRecord:
     intended: when the intent was on disk; None: skipped before anything was sent. ended: when its result was written.
     status: as of an Outcome; "running" while its process lives, and "unknown" when that ended without a result.
     output: what the host printed, first and last part, never trusted. output_size: all of it, in bytes.
-    remaining: why the second look did not agree. origin: "FILE:LINE:COLUMN" of the resource. attempt: its journal.
+    remaining: why the second look did not agree. cause: who moved, as of a PassResult. attempt: its journal.
+    origin: "FILE:LINE:COLUMN" of the resource.
     """
 
     id: int
@@ -92,6 +93,41 @@ class ChangeRecord:
     remaining: str
     revision: str
     trace_id: str
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Where an environment is: at a revision since then, or on its way there from the one before. rollout: how far, as
+    JSON; "" when it is there."""
+
+    environment: str
+    revision: str
+    before: str
+    since: float
+    rollout: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A freeze (scope "") or a pause that holds. scope: "", ENVIRONMENT, ENVIRONMENT/HOST or role:NAME."""
+
+    scope: str
+    who: str
+    reason: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """What a person asked for. chain: hex sha256 over the entry before and this one."""
+
+    id: int
+    at: float
+    who: str
+    action: str
+    said: Mapping[str, Any]
+    chain: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,4 +53,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             resource TEXT NOT NULL, memento TEXT NOT NULL, position INTEGER NOT NULL,
             PRIMARY KEY (environment, host, url, place)) WITHOUT ROWID""",
     ),
+    (
+        "ALTER TABLE changes ADD COLUMN cause TEXT NOT NULL DEFAULT ''",
+        # When a host was last found as its latest pass says.
+        """CREATE TABLE looks (
+            environment TEXT NOT NULL, host TEXT NOT NULL, looked REAL NOT NULL,
+            PRIMARY KEY (environment, host)) WITHOUT ROWID""",
+        # The revision that each environment is at, or on its way to, and how far.
+        """CREATE TABLE taken (
+            environment TEXT PRIMARY KEY, revision TEXT NOT NULL, before TEXT NOT NULL, since REAL NOT NULL,
+            rollout TEXT NOT NULL) WITHOUT ROWID""",
+        # Freezes and pauses that hold.
+        "CREATE TABLE orders (scope TEXT PRIMARY KEY, who TEXT NOT NULL, reason TEXT NOT NULL, since REAL NOT NULL)",
+        # Each entry covers the one before it, so that none can be taken out or altered unseen.
+        """CREATE TABLE audit (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
+            said TEXT NOT NULL, chain TEXT NOT NULL)""",
+    ),
 )

@@ -21,14 +21,31 @@ SAVE_FACTS = """INSERT INTO facts (environment, host, gathered, facts) VALUES (?
 SETTLE = """INSERT INTO settled (environment, host, digests) VALUES (?, ?, ?)
     ON CONFLICT DO UPDATE SET digests = excluded.digests WHERE digests <> excluded.digests"""
 
+LOOKED = """INSERT INTO looks (environment, host, looked) VALUES (?, ?, ?)
+    ON CONFLICT DO UPDATE SET looked = excluded.looked"""
+LOOKS = "SELECT environment, host, looked FROM looks WHERE :environment = '' OR environment = :environment"
+TAKE = """INSERT INTO taken (environment, revision, before, since, rollout) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET revision = excluded.revision, before = excluded.before, since = excluded.since,
+    rollout = excluded.rollout"""
+LEAVE = "DELETE FROM taken WHERE environment = ?"
+TAKEN = "SELECT environment, revision, before, since, rollout FROM taken"
+ORDER = """INSERT INTO orders (scope, who, reason, since) VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET who = excluded.who, reason = excluded.reason"""
+LIFT = "DELETE FROM orders WHERE scope = ?"
+ORDERS = "SELECT scope, who, reason, since FROM orders ORDER BY since"
+LAST_AUDIT = "SELECT chain FROM audit ORDER BY id DESC LIMIT 1"
+AUDIT = "INSERT INTO audit (at, who, action, said, chain) VALUES (?, ?, ?, ?, ?)"
+AUDITED = "SELECT id, at, who, action, said, chain FROM audit ORDER BY id"
+
 _COLUMNS = """run, environment, host, resource, action, due, attributes, before, after, origin, role,
     plan_digest, attempt, intended"""
 INTEND = f"INSERT INTO changes ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constant
 # A change that was never sent (what it needs failed) has no intent, but it has its place in the record.
 SKIPPED = f"""INSERT INTO changes ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
-    WHERE NOT EXISTS (SELECT 1 FROM changes WHERE run = ? AND environment = ? AND host = ? AND resource = ?)"""  # noqa: S608
+    WHERE NOT EXISTS (SELECT 1 FROM changes WHERE run = ? AND environment = ? AND host = ? AND resource = ?
+    AND status IS NULL)"""  # noqa: S608
 RESULT = """UPDATE changes SET ended = ?, status = ?, code = ?, step = ?, seconds = ?, output = ?, output_size = ?,
-    remaining = ? WHERE run = ? AND environment = ? AND host = ? AND resource = ? AND status IS NULL"""
+    remaining = ?, cause = ? WHERE run = ? AND environment = ? AND host = ? AND resource = ? AND status IS NULL"""
 RECORD = """INSERT INTO passes (run, environment, host, verdict, began, ended, seconds, round_trips, plan_digest,
     found, remaining, error, trace_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
@@ -110,7 +127,8 @@ def _result(run: int, result: PassResult, change: Change, outcome: Outcome, now:
     kept = b"[not kept: sensitive]" if resource.sensitive and outcome.output else outcome.output
     return clean([
         now, str(outcome.status), outcome.code, outcome.step, outcome.seconds, clip(kept), len(kept),
-        result.remaining.get(resource.id, ""), run, result.environment, result.host, resource.id,
+        result.remaining.get(resource.id, ""), result.causes.get(resource.id, ""),
+        run, result.environment, result.host, resource.id,
     ])  # fmt: skip
 
 

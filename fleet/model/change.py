@@ -27,6 +27,8 @@ class Waiting:
     reason: str
 
 
+# Why something differs: the host moved, Git moved, or a change was cut short.
+Cause: TypeAlias = Literal["external", "intended", "interrupted"]
 Observed: TypeAlias = "State | Unreadable | Waiting | None"
 
 
@@ -90,6 +92,7 @@ class PassResult:
 
     plan: what the first look found, and what later looks added; outcomes: per resource id, of the changes made;
     remaining: ids still not right after the last look, with why. seconds: stage → time. round_trips: batches sent.
+    causes: per resource id, why it differed.
     """
 
     host: str
@@ -101,3 +104,4 @@ class PassResult:
     error: FleetError | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     round_trips: int = 0
+    causes: Mapping[str, Cause] = field(default_factory=dict)

@@ -44,6 +44,10 @@ class Journal(Protocol):
 
     async def record(self, run: int, result: PassResult, trace_id: str) -> None: ...
 
+    async def looked(self, environment: str, host: str) -> None:
+        """It is as its latest pass says."""
+        ...
+
     async def settle(
         self, environment: str, host: str, digests: Mapping[str, str], withheld: Collection[str] = ()
     ) -> None: ...

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fleet.controller.run import Parts, Run, run_all
+from fleet.controller.one import Parts
+from fleet.controller.run import Run, run_all
 from fleet.controller.sessions import Sessions
 from fleet.errors import Failure, TransportError
 from fleet.masking import Masker
@@ -45,6 +46,8 @@ class Memo:
     async def record(self, run: int, result: PassResult, trace_id: str) -> None:
         self.records[result.host] = result
         self._heard()
+
+    async def looked(self, environment: str, host: str) -> None: ...
 
     async def settle(
         self, environment: str, host: str, digests: Mapping[str, str], withheld: Collection[str] = ()
