@@ -12,19 +12,17 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fleet.controller.one import Parts, closed
+from fleet.controller.one import Parts
 from fleet.controller.prune import Orphans, orphans, removing
 from fleet.controller.run import Run, run_all
 from fleet.controller.sessions import Sessions
 from fleet.converge.facts import gather
 from fleet.converge.witness import Memory
-from fleet.desired.cache import NodeCache
 from fleet.desired.check import nearest
-from fleet.desired.compile import Compiler, Fleet
-from fleet.desired.load import Loaded, load
+from fleet.desired.compile import Fleet
 from fleet.desired.profiles import every_kind
-from fleet.desired.source import open_revision, open_working_tree
-from fleet.errors import ConfigError, SecretError, TransportError, UsageError
+from fleet.desired.revisions import Revisions
+from fleet.errors import ConfigError, TransportError, UsageError
 from fleet.history import History
 from fleet.masking import Masker
 from fleet.model.change import PassResult
@@ -32,7 +30,6 @@ from fleet.model.host import HostSpec
 from fleet.model.key_service import KeyServices
 from fleet.model.kind import Kind
 from fleet.model.port import Transport, Watcher
-from fleet.model.secret import SecretSource
 from fleet.secrets.identities import Identities
 from fleet.secrets.vault import Vault
 from fleet.settings import Settings
@@ -86,8 +83,7 @@ class App:
     kinds: Mapping[str, Kind] = field(default_factory=every_kind)
     memories: dict[HostKey, Memory] = field(default_factory=dict)
     masker: Masker = field(default_factory=Masker)
-    _compiler: Compiler | None = None
-    _loaded: dict[str, Loaded] = field(default_factory=dict)
+    _revisions: Revisions | None = None
     _parts: Parts | None = None
     _history: History | None = None
 
@@ -100,16 +96,13 @@ class App:
 
     def compile_what_can_be(self, revision: str = "HEAD", working_tree: bool = False) -> Fleet:
         """The same, where problems are part of the answer."""
-        repository = self.settings.repository
-        tree = open_working_tree(repository) if working_tree else open_revision(repository, revision)
-        loaded = load(tree, self.kinds, NodeCache(self.settings.cache_dir))
-        self._loaded = {tree.revision: loaded}
-        return self._compile(loaded, {})
+        return self.revisions.compile(revision, working_tree)
 
-    def _compile(self, loaded: Loaded, facts: Mapping[HostKey, Mapping[str, Any]]) -> Fleet:
-        if self._compiler is None:
-            self._compiler = Compiler(self.kinds)
-        return self._compiler.compile(loaded, facts=facts)
+    @property
+    def revisions(self) -> Revisions:
+        if self._revisions is None:
+            self._revisions = Revisions(self.settings.repository, self.kinds, self.settings.cache_dir)
+        return self._revisions
 
     def select(self, fleet: Fleet, selection: Selection) -> tuple[HostSpec, ...]:
         """The hosts that are meant, in order. Raises UsageError when there is none, with near misses."""
@@ -125,10 +118,11 @@ class App:
         nobody knows yet what it names: nothing of it is gone."""
         await self._open()
         assert self._history is not None
-        facts, loaded = await self._history.all_facts(), self._loaded.get(fleet.revision)
+        facts = await self._history.all_facts()
         asking = [host for host in fleet.hosts if host.uses_facts]
-        waiting = {one.environment for one in asking if loaded is None or (one.environment, one.name) not in facts}
-        whole_fleet = self._compile(loaded, facts) if asking and loaded is not None else fleet
+        again = self.revisions.again(fleet.revision, facts) if asking else fleet
+        waiting = {one.environment for one in asking if again is None or (one.environment, one.name) not in facts}
+        whole_fleet = again or fleet
         waiting |= {one.environment for one in fleet.hosts} if whole_fleet.problems else set()
         found = orphans(whole_fleet.hosts, await self._history.made(), fleet.kinds)
         found = found.of(lambda key: key[0] not in waiting)
@@ -161,7 +155,6 @@ class App:
             wanted = {(h.environment, h.name): {r.id: r.digest for r in h.resources} for h in hosts}
             settled = await journal.settled(wanted)
             withheld = await journal.withheld()
-            hosts = [_closed(host, withheld.get((host.environment, host.name), frozenset())) for host in hosts]
             run = Run(number, apply, settled, self.memories, withheld)
             await run_all(run, hosts, parts, watcher)
         times = tuple(parts.telemetry.slowest(10))
@@ -187,7 +180,7 @@ class App:
         if self._parts is None:
             self._history = await History.open(self.settings.history_file, mask=self.masker.value)
             telemetry = Telemetry(self.settings.trace, self.masker.text)
-            vault = Vault(self.identities, self.masker, self._read, telemetry.span)
+            vault = Vault(self.identities, self.masker, self.revisions.read, telemetry.span)
             sessions = Sessions(transports(self.settings, vault, telemetry))
             self._parts = Parts(self.kinds, sessions, self._history, telemetry, vault, self.masker)
         return self._parts
@@ -198,26 +191,19 @@ class App:
         services = KeyServices.parse(self.settings.key_services)
         return Identities(self.settings.age_dir, Path(given) if given else None, services)
 
-    def _read(self, source: SecretSource) -> bytes:
-        """A SOPS file of the revision that was compiled last."""
-        for loaded in self._loaded.values():
-            entry = loaded.tree.entries.get(source.path)
-            if entry is not None and entry.blob == source.blob:
-                return loaded.tree.read(source.path)
-        raise SecretError("it is not in the revision that was read")
-
     async def _with_facts(self, fleet: Fleet, hosts: Sequence[HostSpec], parts: Parts) -> Sequence[HostSpec]:
         """Hosts whose templates read facts are compiled again with what they say of themselves."""
         asking = [host for host in hosts if host.uses_facts]
-        loaded = self._loaded.get(fleet.revision)
-        if not asking or loaded is None or self._history is None:
+        if not asking or self._history is None:
             return hosts
         facts = dict(await self._history.all_facts())
         for host, found in zip(asking, await asyncio.gather(*(_ask(host, parts) for host in asking)), strict=True):
             if found is not None:
                 facts[host.environment, host.name] = found
                 await self._history.save_facts(host.environment, host.name, found)
-        again = self._compile(loaded, facts)
+        again = self.revisions.again(fleet.revision, facts)
+        if again is None:
+            return hosts
         if again.problems:
             raise ConfigError(again.problems)
         by_name = {(h.environment, h.name): h for h in again.hosts}
@@ -246,16 +232,6 @@ def transports(settings: Settings, vault: Vault, telemetry: Telemetry) -> Mappin
         return LocalTransport()
 
     return {"ssh": ssh, "http": http, "local": local}
-
-
-def _closed(spec: HostSpec, withheld: frozenset[str]) -> HostSpec:
-    """What held a secret until now is not shown on its way to what holds none."""
-    if not any(closed(one, withheld) and not one.secrets and not one.sensitive for one in spec.resources):
-        return spec
-    found = (
-        replace(one, sensitive=True) if not one.secrets and closed(one, withheld) else one for one in spec.resources
-    )
-    return replace(spec, resources=tuple(found))
 
 
 async def _ask(host: HostSpec, parts: Parts) -> dict[str, Any] | None:

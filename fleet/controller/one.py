@@ -77,7 +77,7 @@ class Passed:
 
 
 async def one_pass(asked: Asked, parts: Parts, watcher: Watcher) -> Passed:
-    spec, journal = asked.spec, parts.journal
+    spec, journal = _shielded(asked.spec, asked.withheld), parts.journal
 
     async def intend(plan: Plan, attempt: str) -> None:
         await journal.intend(asked.run, plan, attempt)
@@ -85,7 +85,7 @@ async def one_pass(asked: Asked, parts: Parts, watcher: Watcher) -> Passed:
 
     with parts.telemetry.span("host", host=spec.label, environment=spec.environment) as span:
         try:
-            result = await _pass(asked, parts, watcher, intend)
+            result = await _pass(replace(asked, spec=spec), parts, watcher, intend)
         except HistoryError:
             raise  # what cannot be recorded is not done, on any host
         except SecretError as error:  # before anything was sent that needs it
@@ -168,12 +168,22 @@ def _right(spec: HostSpec, plan: Plan, result: PassResult) -> dict[str, str]:
     return {r.id: r.digest for r in spec.resources if r.id not in wrong and r.role != ROLE}
 
 
-def closed(resource: Resource, withheld: Collection[str]) -> bool:
+def _closed(resource: Resource, withheld: Collection[str]) -> bool:
     """Whether what stands in a resource's place may be of one of these: of itself, or of a block in what is now a file
     as a whole."""
     if resource.kind == "file" and any(one.startswith(f"block:{resource.name}#") for one in withheld):
         return True
     return resource.id in withheld
+
+
+def _shielded(spec: HostSpec, withheld: Collection[str]) -> HostSpec:
+    """What held a secret until now is not shown on its way to what holds none."""
+    if not any(_closed(one, withheld) and not one.secrets and not one.sensitive for one in spec.resources):
+        return spec
+    found = (
+        replace(one, sensitive=True) if not one.secrets and _closed(one, withheld) else one for one in spec.resources
+    )
+    return replace(spec, resources=tuple(found))
 
 
 def _withheld(spec: HostSpec, right: Mapping[str, str], before: Collection[str]) -> list[str]:

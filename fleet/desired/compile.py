@@ -33,6 +33,7 @@ class Fleet:
     """Everything one revision says. With problems, what could be compiled is there all the same.
 
     warnings: what is valid and does nothing; told of whole revisions without problems only.
+    broken: the environments that problems concern, one that has only a broken base included.
     """
 
     revision: str
@@ -41,6 +42,7 @@ class Fleet:
     environments: Mapping[str, EnvironmentSpec]
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    broken: frozenset[str] = frozenset()
 
     @property
     def hosts(self) -> tuple[HostSpec, ...]:
@@ -97,7 +99,9 @@ class Compiler:
         hosts = [host for one in found.values() for host in one.hosts.values()] if whole else []
         shown = (*common_readers(loaded.layers, chains), *exposed(hosts)) if whole else ()
         warnings = (*unused(loaded.layers, found), *shown) if whole else ()
-        return Fleet(tree.revision, tree.label, tree.uncommitted, found, ordered, tuple(_quoted(warnings, tree)))
+        broken = frozenset(_broken(loaded.problems, findings, chains))
+        quoted = tuple(_quoted(warnings, tree))
+        return Fleet(tree.revision, tree.label, tree.uncommitted, found, ordered, quoted, broken)
 
     def _environment(self, name: str, loaded: Loaded, facts: Mapping[str, Mapping[str, Any]]) -> _Kept:
         problems: list[Problem] = []
@@ -109,6 +113,17 @@ class Compiler:
             around = tuple([Finding(name, problem) for problem in problems])
             kept = self._kept[name] = _Kept(key, spec, (*around, *findings))
         return kept
+
+
+def _broken(
+    problems: Iterable[Problem], findings: Iterable[Finding], chains: Mapping[str, Collection[str]]
+) -> Iterator[str]:
+    """Of a file that cannot be read: whoever builds on its layer; of what belongs to no layer: everybody."""
+    yield from (one.environment for one in findings)
+    layers = {name for chain in chains.values() for name in chain}
+    for problem in problems:
+        layer = problem.origin.file.partition("/")[0]
+        yield from (name for name, chain in chains.items() if layer in chain or layer not in layers)
 
 
 def _content(layer: Layer, loaded: Loaded) -> tuple[str, ...]:

@@ -1,0 +1,39 @@
+"""What happens, in order, for whoever listens: the last few thousand are kept, so that who was away can catch up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from fleet.controller.view import Event
+
+KEPT = 5000
+
+
+class Events:
+    """wall: Unix seconds. mask: takes secrets out of what is said."""
+
+    def __init__(self, wall: Callable[[], float], mask: Callable[[Any], Any]) -> None:
+        self._wall, self._mask = wall, mask
+        self._kept: deque[Event] = deque(maxlen=KEPT)
+        self._more = asyncio.Event()
+        self._number = 0
+
+    def put(self, type_: str, environment: str = "", host: str = "", **said: Any) -> None:
+        self._number += 1
+        self._kept.append(Event(self._number, self._wall(), type_, environment, host, self._mask(said)))
+        more, self._more = self._more, asyncio.Event()
+        more.set()
+
+    async def after(self, number: int) -> AsyncIterator[Event]:
+        """Those with a higher number, as far as they are kept, then each as it happens."""
+        while True:
+            more = self._more
+            found = [one for one in self._kept if one.number > number]
+            for one in found:
+                yield one
+                number = one.number
+            if not found:
+                await more.wait()
