@@ -82,6 +82,10 @@ class UsageError(FleetError):
     """The command line asks for something that cannot be."""
 
 
+class GitError(FleetError):
+    """A remote repository does not answer, or what it says is refused. What was fetched before stays."""
+
+
 class Failure(StrEnum):
     """Why a host could not be reached. `retryable` names the ones where trying again helps."""
 

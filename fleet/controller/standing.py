@@ -107,10 +107,14 @@ def _next(stands: Standing, key: HostKey, period: float, at: Moment) -> Turn:
 
 def sweep(key: HostKey, period: float, now: float) -> float:
     """When the host's own moment comes next: the same in every period, spread over it by a hash of the name."""
-    digest = hashlib.blake2b("/".join(key).encode(errors="surrogateescape"), digest_size=8).digest()
-    phase = int.from_bytes(digest, "big") / 2**64 * period
     # Not at once again: what was looked at a moment before its time waits for the time after that.
-    return now + period / 10 + (phase - now - period / 10) % period
+    return now + period / 10 + (phase(key) * period - now - period / 10) % period
+
+
+def phase(key: HostKey) -> float:
+    """In [0, 1), always the same for one host, and spread evenly over many."""
+    digest = hashlib.blake2b("/".join(key).encode(errors="surrogateescape"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
 
 
 def _cut(result: PassResult) -> frozenset[str]:

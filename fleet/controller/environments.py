@@ -1,0 +1,153 @@
+"""Which revision each environment is at. A commit that does not compile never takes the place of one that does: the
+environments that compile go on, the broken ones stay where they are.
+
+Input: a commit; output: which hosts are to be other than they were, and which are there no more. What an environment is
+at stands in the record, so that a controller that starts again goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from fleet.controller.queue import HostKey
+from fleet.desired.assemble import EnvironmentSpec
+from fleet.desired.compile import Fleet
+from fleet.desired.revisions import Revisions
+from fleet.errors import UsageError
+from fleet.history import History
+from fleet.history.records import Taken
+from fleet.model.host import HostSpec
+from fleet.model.kind import Kind
+
+
+@dataclass(slots=True)
+class Place:
+    """One environment. spec: of its revision. hosts: what each follows now, and of which revision."""
+
+    taken: Taken
+    spec: EnvironmentSpec
+    hosts: dict[str, HostSpec] = field(default_factory=dict)
+    revisions: dict[str, str] = field(default_factory=dict)
+
+    def follow(self, name: str) -> bool:
+        """The host follows the environment's revision from now on; whether that makes it another."""
+        new, old = self.spec.hosts[name], self.hosts.get(name)
+        self.hosts[name], self.revisions[name] = new, self.taken.revision
+        return old is None or old.digest != new.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a commit means. taken: environments that follow it now. refused: those that do not compile. changed: hosts
+    that are to be other than they were, by environment; gone: those that are there no more."""
+
+    commit: str
+    taken: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gone: tuple[HostKey, ...] = ()
+
+
+class Environments:
+    """places: by name. problems: why the newest commit was not taken, of those that do not compile."""
+
+    def __init__(self, revisions: Revisions, history: History) -> None:
+        self._revisions, self._history = revisions, history
+        self._one_at_a_time = asyncio.Lock()  # the compiler keeps what it rendered
+        self.places: dict[str, Place] = {}
+        self.problems: dict[str, tuple[str, ...]] = {}
+
+    def host(self, key: HostKey) -> HostSpec | None:
+        """What it is to be now."""
+        place = self.places.get(key[0])
+        return None if place is None else place.hosts.get(key[1])
+
+    def __iter__(self) -> Iterator[HostSpec]:
+        for place in self.places.values():
+            yield from place.hosts.values()
+
+    def kinds(self, environment: str) -> Mapping[str, Kind]:
+        return self.places[environment].spec.kinds
+
+    async def restore(self) -> None:
+        """Where they were when the record was last written. A revision that is there no more is taken anew later."""
+        for name, taken in (await self._history.control.taken()).items():
+            try:
+                fleet = await self._compiled(taken.revision)
+            except UsageError:
+                continue
+            if name in fleet.environments and name not in fleet.broken:
+                place = self.places[name] = Place(taken, fleet.environments[name])
+                for host in place.spec.hosts:
+                    place.follow(host)
+
+    async def take(self, commit: str, wall: float) -> Moved:
+        """Raises UsageError: there is no such commit, or it holds no environments: then nothing moves."""
+        fleet = await self._compiled(commit)
+        changed: dict[str, tuple[str, ...]] = {}
+        gone: list[HostKey] = []
+        for name, spec in fleet.environments.items():
+            if name in fleet.broken:
+                continue
+            changed[name] = await self._move(name, spec, commit, wall)
+            place = self.places[name]
+            gone += [(name, host) for host in [*place.hosts] if host not in spec.hosts]
+        # With a broken file nobody knows which environments the commit means to have.
+        for name in [*self.places] if not fleet.broken else ():
+            if name not in fleet.environments:
+                gone += [(name, host) for host in self.places.pop(name).hosts]
+                await self._history.control.leave(name)
+        for environment, host in gone:
+            if environment in self.places:
+                del self.places[environment].hosts[host], self.places[environment].revisions[host]
+        self._forget()
+        refused = tuple(sorted(fleet.broken))
+        said = tuple(str(one) for one in fleet.problems)
+        self.problems = dict.fromkeys(refused, said)
+        return Moved(commit, tuple(changed), refused, changed, tuple(gone))
+
+    async def learn(self, environment: str) -> tuple[str, ...]:
+        """Hosts that are to be other than they were, since what they say of themselves is known now."""
+        place = self.places[environment]
+        fleet = await self._again(place.taken.revision)
+        if fleet is None or environment in fleet.broken or environment not in fleet.environments:
+            return ()
+        place.spec = fleet.environments[environment]
+        current = [name for name, at in place.revisions.items() if at == place.taken.revision]
+        return tuple(name for name in current if name in place.spec.hosts and place.follow(name))
+
+    async def _move(self, name: str, spec: EnvironmentSpec, commit: str, wall: float) -> tuple[str, ...]:
+        """Hosts that change wait for their turn; all others follow at once, since nothing changes for them."""
+        place = self.places.get(name)
+        before = "" if place is None else place.taken.revision
+        if place is None or before != commit:
+            taken = Taken(name, commit, before, wall)
+            await self._history.control.take(taken)
+            old = (place.hosts, place.revisions) if place is not None else ({}, {})
+            place = self.places[name] = Place(taken, spec, *old)
+        place.spec = spec
+        changed = []
+        for host, new in spec.hosts.items():
+            known = place.hosts.get(host)
+            if known is None or known.digest != new.digest:
+                changed.append(host)
+            else:
+                place.follow(host)
+        return tuple(changed)
+
+    async def _compiled(self, commit: str) -> Fleet:
+        facts = await self._history.all_facts()
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(self._revisions.compile, commit, False, facts)
+
+    async def _again(self, commit: str) -> Fleet | None:
+        facts = await self._history.all_facts()
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(self._revisions.again, commit, facts)
+
+    def _forget(self) -> None:
+        used = {place.taken.revision for place in self.places.values()}
+        used |= {at for place in self.places.values() for at in place.revisions.values()}
+        self._revisions.keep(used)

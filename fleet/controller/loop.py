@@ -1,0 +1,268 @@
+"""The loop: whoever is due gets a pass, one at a time for each host, side by side for all; how it ended decides what
+follows. Input: hosts that are to be looked at, from whoever wants it; output: what happened, as events.
+
+Level-triggered: nothing is lost when a trigger is, since the next sweep reads the world again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, replace
+
+from fleet.controller.environments import Environments
+from fleet.controller.events import Events
+from fleet.controller.one import Asked, Parts, Passed, cut_short, one_pass
+from fleet.controller.queue import HostKey, Priority, Turn, Workqueue
+from fleet.controller.standing import Moment, Standing, after, phase
+from fleet.converge.witness import Memory
+from fleet.errors import HistoryError
+from fleet.model.change import PassResult, Verdict
+from fleet.model.host import HostSpec
+from fleet.model.port import Watcher
+from fleet.pacing.bucket import Bucket
+
+FULL = 3600.0  # seconds after which everything is looked at again, whatever the witnesses say
+RECORD_AGAIN = 5.0  # seconds until a host is tried again whose intent could not be recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """passes: at once. period: environment → seconds between sweeps. may_write: "" or why a host is only looked at.
+    retries: second tries of hosts that a second may see, and how many at once after a rest."""
+
+    passes: int
+    period: Callable[[str], float]
+    may_write: Callable[[HostSpec], str]
+    retries: tuple[float, float] = (20.0, 100.0)
+
+
+@dataclass(slots=True)
+class _Work:
+    """A pass under way. halted: nothing more is begun."""
+
+    asked: Asked
+    task: asyncio.Task[None] | None = None
+    halted: bool = False
+
+
+@dataclass(slots=True)
+class Loop:
+    """now, chance, wall: see `Moment`. heard: called with each pass that ended."""
+
+    environments: Environments
+    parts: Parts
+    rules: Rules
+    events: Events
+    watcher: Watcher
+    moment: Callable[[], Moment]
+    heard: Callable[[PassResult], None]
+    standings: dict[HostKey, Standing] = field(default_factory=dict)
+    memories: dict[HostKey, Memory] = field(default_factory=dict)
+    queue: Workqueue = field(default_factory=Workqueue)
+    runs: dict[tuple[str, str], asyncio.Future[int]] = field(default_factory=dict)
+    record_error: str = ""
+    turned: float = 0.0  # when the loop last went round, of its own clock
+    _work: dict[HostKey, _Work] = field(default_factory=dict)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _retries: Bucket | None = None
+
+    def ask(self, keys: Iterable[HostKey], priority: Priority, reason: str) -> int:
+        """As soon as may be; how many of them there are."""
+        now, count = self.moment().now, 0
+        for key in keys:
+            if self.environments.host(key) is None:
+                continue
+            count += 1
+            self.queue.add(Turn(key, now, priority, reason))
+            # A person, or a new revision, may have mended what was wrong.
+            if priority in (Priority.ASKED, Priority.REVISION) and key in self.standings:
+                self.standings[key] = replace(self.standings[key], failures=0, parked=False)
+        self.wake()
+        return count
+
+    def begin(self, keys: Iterable[HostKey]) -> None:
+        """Hosts that nobody has looked at yet, each at its own moment of the first period."""
+        at = self.moment()
+        for key in keys:
+            period = min(self.rules.period(key[0]), 10.0)
+            self.queue.add(Turn(key, at.now + period * phase(key), Priority.SWEEP, "first look"))
+        self.wake()
+
+    def forget(self, keys: Iterable[HostKey]) -> None:
+        for key in keys:
+            self.queue.forget(key)
+            self.standings.pop(key, None)
+            self.memories.pop(key, None)
+
+    def doubt(self, keys: Iterable[HostKey]) -> None:
+        """Nothing that is remembered of them counts any more."""
+        for key in keys:
+            self.memories.pop(key, None)
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    @property
+    def running(self) -> int:
+        return len(self._work)
+
+    async def run(self) -> None:
+        """Until cancelled; passes under way go on."""
+        while True:
+            self._wake.clear()
+            self._start()
+            at = self.moment()
+            self.turned = at.now
+            wait = self.queue.wait(at.now) if self.running < self.rules.passes else None
+            try:
+                async with asyncio.timeout(min(wait if wait is not None else 1.0, 1.0) or 0.01):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def halt(self, keys: Collection[HostKey] | None = None, grace: float = 4.0) -> None:
+        """No pass that writes on these hosts (None: any) begins another script; what is not over after `grace` seconds
+        is cut short, and nobody knows how that ended. Passes that only look end as they like."""
+        work = [one for key, one in self._work.items() if (keys is None or key in keys) and one.asked.write]
+        for one in work:
+            one.halted = True
+        tasks = [one.task for one in work if one.task is not None]
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=grace)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def aclose(self, grace: float) -> None:
+        """The end: like `halt`, and whoever only looks is not waited for."""
+        looking = [one.task for one in self._work.values() if not one.asked.write and one.task is not None]
+        for task in looking:
+            task.cancel()
+        await asyncio.gather(self.halt(None, grace), *looking, return_exceptions=True)
+
+    def _start(self) -> None:
+        at = self.moment()
+        while self.running < self.rules.passes:
+            turn = self.queue.take(at.now, self._full())
+            if turn is None:
+                return
+            spec = self.environments.host(turn.key)
+            if spec is None:
+                self.queue.done(turn.key)
+                continue
+            if turn.priority is Priority.RETRY and (pause := self._retry(at.now)) > 0:
+                self.queue.done(turn.key)
+                self.queue.add(replace(turn, due=at.now + pause))
+                continue
+            work = self._work[turn.key] = _Work(self._asked(turn.key, spec))
+            work.task = asyncio.create_task(self._one(turn.key, work), name=spec.label)
+
+    def _full(self) -> set[str]:
+        """Environments that have their share: none has the last quarter while there are others."""
+        if len(self.environments.places) < 2:
+            return set()
+        counts: dict[str, int] = {}
+        for environment, _ in self._work:
+            counts[environment] = counts.get(environment, 0) + 1
+        most = self.rules.passes - self.rules.passes // 4
+        return {name for name, count in counts.items() if count >= most}
+
+    def _retry(self, now: float) -> float:
+        """Seconds that a second try has to wait: there are only so many, whoever they are for."""
+        if self._retries is None:
+            self._retries = Bucket(*self.rules.retries)
+        pause = self._retries.wait(now)
+        if pause <= 0:
+            self._retries.take(now)
+        return pause
+
+    def _asked(self, key: HostKey, spec: HostSpec) -> Asked:
+        at, known = self.moment(), self.standings.get(key, Standing())
+        if at.now - known.full >= FULL:
+            self.memories.pop(key, None)
+            self.standings[key] = known = replace(known, full=at.now)
+        held = known.held(at.now)
+        if held:
+            reported = (replace(r, drift="report") if r.id in held else r for r in spec.resources)
+            spec = replace(spec, resources=tuple(reported))
+        memory = self.memories.setdefault(key, Memory())
+        write = not self.rules.may_write(spec)
+        return Asked(spec, 0, write, known.right, known.withheld, memory, known.cut, None, known.last)
+
+    async def _one(self, key: HostKey, work: _Work) -> None:
+        asked = work.asked
+        asked.stop = lambda: work.halted or self._overtaken(key, asked.spec)
+        parts = replace(self.parts, kinds=self.environments.kinds(key[0]))
+        ended: Passed | None = None
+        try:
+            asked.run = await self._run(key)
+            ended = await one_pass(asked, parts, self.watcher)
+            self.record_error = ""
+        except HistoryError as error:
+            self.record_error = str(error)
+        except asyncio.CancelledError:
+            if asked.started:
+                ended = Passed(cut_short(asked.spec, asked.started))
+            if not work.halted:
+                raise
+        finally:
+            self._ended(key, ended)
+
+    def _overtaken(self, key: HostKey, spec: HostSpec) -> bool:
+        """Git says something newer of the host: what was begun for the old is not finished first."""
+        now = self.environments.host(key)
+        return now is None or now.digest != spec.digest or bool(self.rules.may_write(spec))
+
+    async def _run(self, key: HostKey) -> int:
+        """The number in the record under which passes of one environment at one revision stand."""
+        at = (key[0], self.environments.places[key[0]].revisions[key[1]])
+        if at not in self.runs:
+            start = self.parts.journal.start_run("serve", *at, self.parts.telemetry.trace_id)
+            self.runs[at] = asyncio.ensure_future(start)
+        try:
+            return await asyncio.shield(self.runs[at])
+        except HistoryError:
+            self.runs.pop(at, None)
+            raise
+
+    def _ended(self, key: HostKey, ended: Passed | None) -> None:
+        self._work.pop(key, None)
+        at, spec = self.moment(), self.environments.host(key)
+        self.queue.done(key)
+        if spec is None:
+            self.forget([key])
+        elif ended is None:
+            self.queue.add(Turn(key, at.now + RECORD_AGAIN, Priority.RETRY, "the record could not be written"))
+        else:
+            self._stands(key, ended, at)
+        self.wake()
+
+    def _stands(self, key: HostKey, ended: Passed, at: Moment) -> None:
+        known, result = self.standings.get(key, Standing()), ended.result
+        stands, turn = after(known, key, result, self.rules.period(key[0]), at)
+        if ended.right is not None:
+            stands = replace(stands, right=ended.right, withheld=tuple(ended.withheld))
+        if result.verdict not in (Verdict.IN_SYNC, Verdict.CHANGED, Verdict.PENDING, Verdict.DRIFTED):
+            self.memories.pop(key, None)
+        self.standings[key] = stands
+        self.queue.add(turn)
+        self._tell(key, known, stands)
+        self.heard(result)
+
+    def _tell(self, key: HostKey, before: Standing, now: Standing) -> None:
+        assert now.last is not None
+        if before.verdict != now.verdict or now.last.outcomes:
+            self.events.put("pass", *key, verdict=now.verdict, changed=len(now.last.outcomes))
+        if now.parked and not before.parked:
+            self.events.put("parked", *key, verdict=now.verdict, failures=now.failures, error=str(now.last.error or ""))
+        for name, one in now.fights.items():
+            if one.rounds > before.fights.get(name, one).rounds or (one.rounds and name not in before.fights):
+                self.events.put("fought", *key, resource=name, times=len(before.fights.get(name, one).times) + 1)
+
+
+def clock_moment(chance: Callable[[], float]) -> Callable[[], Moment]:
+    """The machine's."""
+    return lambda: Moment(time.monotonic(), time.time(), chance())

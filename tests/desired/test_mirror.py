@@ -1,0 +1,211 @@
+"""A mirror moves forward only, whole or not at all, whatever happens to the remote or to the fetch."""
+
+from __future__ import annotations
+
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fleet.desired.mirror import Access, Mirror
+from fleet.desired.source import open_revision
+from fleet.errors import GitError
+from tests.desired.remotes import Origin, daemon, free_port, git, smart_http
+
+pytestmark = pytest.mark.anyio
+FILE = "base/environment.yaml"
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Origin:
+    return Origin.at(tmp_path / "remote")
+
+
+@contextmanager
+def served(how: str, origin: Origin) -> Iterator[str]:
+    if how == "git":
+        with daemon(origin.path.parent) as url:
+            yield f"{url}/origin.git"
+    elif how == "http":
+        with smart_http(origin.path.parent) as web:
+            yield f"{web.url}/origin.git"
+    else:
+        yield f"file://{origin.path}" if how == "file" else str(origin.path)
+
+
+@pytest.mark.parametrize("how", ["path", "file", "git", "http"])
+async def test_it_follows_the_branch(how: str, origin: Origin, tmp_path: Path) -> None:
+    first = origin.commit()
+    with served(how, origin) as url:
+        mirror = Mirror(url, "main", tmp_path / "state/mirror")
+        assert await mirror.open() == ""
+        assert await mirror.fetch() == first
+        second = origin.commit()
+        assert await mirror.fetch() == mirror.commit == second
+        assert open_revision(mirror.repository, second).read(FILE) == b"vars: {n: 2}\n"
+        assert open_revision(mirror.repository, first).read(FILE) == b"vars: {n: 1}\n"
+        again = Mirror(url, "main", tmp_path / "state/mirror")
+        assert await again.open() == second
+    assert stat.S_IMODE((tmp_path / "state/mirror").stat().st_mode) == 0o700
+
+
+async def test_nothing_new_costs_one_question(origin: Origin, tmp_path: Path) -> None:
+    origin.commit()
+    with smart_http(origin.path.parent) as web:
+        mirror = Mirror(f"{web.url}/origin.git", "", tmp_path / "mirror")
+        await mirror.open()
+        await mirror.fetch()
+        web.asked.clear()
+        await mirror.fetch()
+        assert not [path for path in web.asked if "fetch" in path], web.asked
+        assert all("git-upload-pack" in path for path in web.asked) and len(web.asked) <= 2
+
+
+async def test_a_rewritten_history_is_refused_until_it_is_accepted(origin: Origin, tmp_path: Path) -> None:
+    origin.commit()
+    good = origin.commit()
+    mirror = Mirror(str(origin.path), "main", tmp_path / "mirror")
+    await mirror.open()
+    await mirror.fetch()
+    other = origin.commit("vars: {n: 7}\n", amend=True)
+    for _ in range(2):
+        with pytest.raises(GitError, match=f"rewritten: {other[:12]} does not descend from {good[:12]}"):
+            await mirror.fetch()
+    assert mirror.commit == good and open_revision(mirror.repository, good).read(FILE) == b"vars: {n: 2}\n"
+    with pytest.raises(GitError, match="is at"):
+        await mirror.accept(good)
+    await mirror.accept(other)
+    assert mirror.commit == other and open_revision(mirror.repository, other).read(FILE) == b"vars: {n: 7}\n"
+    assert [one.name for one in (tmp_path / "mirror").iterdir() if one.name.endswith(".git")] == [
+        str(mirror.repository.readlink())
+    ]
+
+
+async def test_an_older_commit_again_is_a_rewritten_history_too(origin: Origin, tmp_path: Path) -> None:
+    old, new = origin.commit(), origin.commit()
+    mirror = Mirror(str(origin.path), "main", tmp_path / "mirror")
+    await mirror.open()
+    await mirror.fetch()
+    git(origin.work, "push", "-q", "--force", str(origin.path), f"{old}:main")
+    with pytest.raises(GitError, match="rewritten"):
+        await mirror.fetch()
+    assert mirror.commit == new
+
+
+async def test_a_remote_that_is_down_takes_nothing_away(origin: Origin, tmp_path: Path) -> None:
+    good = origin.commit()
+    mirror = Mirror(str(origin.path), "main", tmp_path / "mirror")
+    await mirror.open()
+    await mirror.fetch()
+    origin.path.rename(origin.path.with_name("away"))
+    with pytest.raises(GitError, match="does not"):
+        await mirror.fetch()
+    assert mirror.commit == good
+    origin.path.with_name("away").rename(origin.path)
+    assert await mirror.fetch() == good
+    down = Mirror(f"git://127.91.0.3:{free_port('127.91.0.3')}/x.git", "main", tmp_path / "other")
+    await down.open()
+    with pytest.raises(GitError, match="refused"):
+        await down.fetch()
+
+
+async def test_a_byte_that_flipped_is_refused_and_the_next_good_fetch_needs_no_hand(
+    origin: Origin, tmp_path: Path
+) -> None:
+    good = origin.commit()
+    mirror = Mirror(f"file://{origin.path}", "main", tmp_path / "mirror")
+    await mirror.open()
+    await mirror.fetch()
+    new = origin.commit("vars: {text: " + "x" * 5000 + "}\n")
+    blob = git(origin.path, "rev-parse", f"{new}:environments/base/environment.yaml")
+    file = origin.path / "objects" / blob[:2] / blob[2:]
+    whole = file.read_bytes()
+    file.chmod(0o600)
+    file.write_bytes(whole[:10] + bytes([whole[10] ^ 1]) + whole[11:])
+    with pytest.raises(GitError):
+        await mirror.fetch()
+    assert mirror.commit == good and open_revision(mirror.repository, good).read(FILE)
+    file.write_bytes(whole)
+    assert await mirror.fetch() == new
+
+
+async def test_a_server_that_says_nothing_costs_its_time_only(tmp_path: Path) -> None:
+    with socket.create_server(("127.91.0.4", 0)) as silent:
+        mirror = Mirror(f"git://127.91.0.4:{silent.getsockname()[1]}/x.git", "main", tmp_path / "m", seconds=0.3)
+        await mirror.open()
+        with pytest.raises(GitError, match=r"no answer within 0.3 s"):
+            await mirror.fetch()
+
+
+async def test_what_a_cut_fetch_left_is_gone_with_the_next_life(origin: Origin, tmp_path: Path) -> None:
+    good = origin.commit()
+    mirror = Mirror(str(origin.path), "main", tmp_path / "mirror")
+    await mirror.open()
+    await mirror.fetch()
+    left = tmp_path / "mirror/0123.git"
+    (left / "objects").mkdir(parents=True)
+    (tmp_path / "mirror/next").symlink_to("0123.git")
+    again = Mirror(str(origin.path), "main", tmp_path / "mirror")
+    assert await again.open() == good
+    assert not left.exists() and not (tmp_path / "mirror/next").is_symlink()
+    new = origin.commit()
+    assert await again.fetch() == new
+
+
+async def test_a_token_opens_the_door_and_stands_nowhere(origin: Origin, tmp_path: Path) -> None:
+    commit = origin.commit()
+    token = tmp_path / "token"
+    token.write_text("geheim-4711\n")
+    with smart_http(origin.path.parent, "geheim-4711") as web:
+        url = f"{web.url}/origin.git"
+        closed = Mirror(url, "main", tmp_path / "closed")
+        await closed.open()
+        with pytest.raises(GitError) as refused:
+            await closed.fetch()
+        open_ = Mirror(url, "main", tmp_path / "open", Access(token=token))
+        await open_.open()
+        assert await open_.fetch() == commit
+        token.write_text("falsch-0815\n")
+        origin.commit()
+        with pytest.raises(GitError) as wrong:
+            await open_.fetch()
+    said = str(refused.value) + str(wrong.value)
+    assert "geheim" not in said and "falsch" not in said
+    files = [one for one in (tmp_path / "open").rglob("*") if one.is_file()]
+    assert files and not [one for one in files if b"geheim" in one.read_bytes()]
+
+
+async def test_no_hook_and_no_helper_of_the_remote_runs(origin: Origin, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    for name in ("post-checkout", "reference-transaction", "post-merge", "post-rewrite", "update"):
+        hook = origin.path / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch {canary}\n")
+        hook.chmod(0o755)
+    origin.commit()
+    mirror = Mirror(f"file://{origin.path}", "main", tmp_path / "mirror")
+    await mirror.open()
+    canary.unlink(missing_ok=True)  # the push was ours
+    await mirror.fetch()
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("remote", ["ext::sh -c touch% {canary}", "--upload-pack=touch {canary}", "fd::17"])
+async def test_a_remote_that_would_run_something_is_none(remote: str, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    mirror = Mirror(remote.format(canary=canary), "main", tmp_path / "mirror")
+    await mirror.open()
+    with pytest.raises(GitError):
+        await mirror.fetch()
+    assert not canary.exists()
+
+
+async def test_a_branch_that_is_not_there(origin: Origin, tmp_path: Path) -> None:
+    origin.commit()
+    mirror = Mirror(str(origin.path), "production", tmp_path / "mirror")
+    await mirror.open()
+    with pytest.raises(GitError, match="there is no branch production"):
+        await mirror.fetch()
