@@ -6,20 +6,28 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fleet.controller.environments import Environments
+from fleet.controller.events import Events
+from fleet.controller.loop import Loop, Quiet, Rules, clock_moment
+from fleet.controller.notify import Notify
 from fleet.controller.one import Parts
+from fleet.controller.orders import Orders
 from fleet.controller.prune import Orphans, orphans, removing
 from fleet.controller.run import Run, run_all
+from fleet.controller.service import Habits, Service, may_write
 from fleet.controller.sessions import Sessions
 from fleet.converge.facts import gather
 from fleet.converge.witness import Memory
 from fleet.desired.check import nearest
 from fleet.desired.compile import Fleet
+from fleet.desired.mirror import Access, Mirror
 from fleet.desired.profiles import every_kind
 from fleet.desired.revisions import Revisions
 from fleet.errors import ConfigError, TransportError, UsageError
@@ -159,6 +167,23 @@ class App:
             await run_all(run, hosts, parts, watcher)
         times = tuple(parts.telemetry.slowest(10))
         return RunResult(tuple(run.results.values()), run.interrupted, times, trace_id, number)
+
+    async def service(self, notify: Notify, habits: Habits) -> Service:
+        """The controller, not yet running."""
+        settings = self.settings
+        parts = await self._open()
+        history = self._history
+        assert history is not None
+        access = Access(token=settings.token_file, key=settings.key_file)
+        mirror = Mirror(
+            settings.remote or str(settings.repository), settings.branch, settings.state_dir / "mirror", access
+        )
+        self.revisions.repository = mirror.repository
+        environments, orders = Environments(self.revisions, history), Orders(history.control)
+        events = Events(time.time, self.masker.value)
+        rules = Rules(settings.passes, lambda environment: settings.sweep, may_write(orders))
+        loop = Loop(environments, parts, rules, events, Quiet(), clock_moment(random.random), lambda result: None)
+        return Service(mirror, environments, loop, orders, events, history, notify, habits)
 
     async def closing(self, work: Awaitable[Result]) -> Result:
         """The result of `work`, with everything closed after it."""

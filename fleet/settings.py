@@ -52,6 +52,15 @@ def _cache_dir() -> Path:
     return _directory("CACHE_DIRECTORY", "XDG_CACHE_HOME", ".cache")
 
 
+def _socket() -> Path:
+    """systemd's own, else the user's, else beside the record."""
+    given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    if given:
+        return Path(given) / "fleet.sock"
+    user = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
+    return (user / "fleet" if user.is_absolute() else _state_dir()) / "fleet.sock"
+
+
 def _whole(path: Path) -> Path:
     return path.expanduser().absolute()
 
@@ -90,6 +99,18 @@ class Settings(BaseSettings):
     )
     handshakes: int = Field(32, ge=1, le=1024, description="SSH handshakes at the same time, over all environments.")
     scripts: int = Field(64, ge=1, le=10_000, description="Scripts running at the same time, over all environments.")
+    remote: str = Field("", description="What `fleet serve` follows: a path or URL. Default: the repository itself.")
+    branch: str = Field("", description="The branch that it follows. Default: the remote's own default.")
+    token_file: AnyPath | None = Field(None, description="A file with the token for an https remote.")
+    poll: float = Field(30.0, ge=1, le=86_400, description="Seconds between two questions to the remote.")
+    sweep: float = Field(60.0, ge=1, le=86_400, description="Seconds between two looks at a host.")
+    passes: int = Field(256, ge=1, le=10_000, description="Hosts that `fleet serve` looks at or changes at once.")
+    connections: int = Field(2000, ge=1, le=100_000, description="Connections that it keeps open at most.")
+    socket: AnyPath = Field(
+        default_factory=_socket,
+        description="Where it can be asked. Default: fleet.sock in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/fleet or the "
+        "state directory.",
+    )
     color: Literal["auto", "always", "never"] = Field("auto", description="Colours: only on a terminal, always, never.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="What is worth a log line.")
     trace: bool = Field(False, description="After each run, say which hosts were slowest and where their time went.")

@@ -36,6 +36,7 @@ SECTIONS = {
         "schema",
     ),
     "What is, and making it so": ("plan", "apply", "status", "history"),
+    "Day and night": ("serve",),
     "This command": ("completion",),
 }
 

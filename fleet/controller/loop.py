@@ -15,12 +15,13 @@ from fleet.controller.environments import Environments
 from fleet.controller.events import Events
 from fleet.controller.one import Asked, Parts, Passed, cut_short, one_pass
 from fleet.controller.queue import HostKey, Priority, Turn, Workqueue
-from fleet.controller.standing import Moment, Standing, after, phase
+from fleet.controller.standing import PARKED, Moment, Standing, after, phase
 from fleet.converge.witness import Memory
 from fleet.errors import HistoryError
 from fleet.model.change import PassResult, Verdict
 from fleet.model.host import HostSpec
 from fleet.model.port import Watcher
+from fleet.model.step import Outcome
 from fleet.pacing.bucket import Bucket
 
 FULL = 3600.0  # seconds after which everything is looked at again, whatever the witnesses say
@@ -237,7 +238,11 @@ class Loop:
         elif ended is None:
             self.queue.add(Turn(key, at.now + RECORD_AGAIN, Priority.RETRY, "the record could not be written"))
         else:
-            self._stands(key, ended, at)
+            try:
+                self._stands(key, ended, at)
+            except Exception as error:  # a mistake of ours: that host's trouble only
+                self.queue.add(Turn(key, at.now + PARKED, Priority.SWEEP, "parked: fleet itself failed"))
+                self.events.put("parked", *key, error=repr(error))
         self.wake()
 
     def _stands(self, key: HostKey, ended: Passed, at: Moment) -> None:
@@ -261,6 +266,16 @@ class Loop:
         for name, one in now.fights.items():
             if one.rounds > before.fights.get(name, one).rounds or (one.rounds and name not in before.fights):
                 self.events.put("fought", *key, resource=name, times=len(before.fights.get(name, one).times) + 1)
+
+
+class Quiet:
+    """A Watcher that says nothing."""
+
+    def stage(self, host: str, stage: str) -> None: ...
+
+    def outcome(self, host: str, outcome: Outcome) -> None: ...
+
+    def done(self, result: PassResult) -> None: ...
 
 
 def clock_moment(chance: Callable[[], float]) -> Callable[[], Moment]:

@@ -48,7 +48,7 @@ class Orders:
         return self.held.get("") or self.held.get(name)
 
 
-def said(order: Ordered) -> str:
+def in_words(order: Ordered) -> str:
     """In words, for people."""
     what = "frozen" if not order.scope else f"{order.scope} is paused"
     return f"{what} by {order.who}: {order.reason}" if order.reason else f"{what} by {order.who}"

@@ -7,18 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a person said that holds until it is taken back: a freeze of everything, or a pause of some of it.
-
-    scope: "" everything, ENVIRONMENT, ENVIRONMENT/HOST, or role:NAME.
-    """
-
-    scope: str
-    who: str
-    reason: str
-    since: float
+from fleet.history.records import Ordered
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +83,8 @@ class ControllerView:
     git: str
     queue: int
     running: int
-    frozen: Order | None
-    orders: tuple[Order, ...]
+    frozen: Ordered | None
+    orders: tuple[Ordered, ...]
     environments: tuple[EnvironmentView, ...]
     breakers: Mapping[str, str] = field(default_factory=dict)
 
@@ -135,7 +124,7 @@ class Controller(Protocol):
         """As soon as may be; the number of hosts that are known."""
         ...
 
-    async def order(self, scope: str, who: str, reason: str) -> Order:
+    async def order(self, scope: str, who: str, reason: str) -> Ordered:
         """Freeze ("") or pause; on disk when it returns. Raises UsageError: no such scope."""
         ...
 

@@ -1,0 +1,56 @@
+"""`fleet serve`: the controller, until it is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from fleet.cli.answer import Answer
+from fleet.cli.exit_codes import ExitCode
+from fleet.cli.opening import open_app
+from fleet.cli.options import Invocation
+from fleet.cli.options import command as fleet_command
+
+if TYPE_CHECKING:
+    from fleet.app import App
+
+
+@fleet_command(
+    "serve",
+    examples=(
+        ("fleet serve", "keep every host as this repository's branch says"),
+        ("fleet status", "in another terminal: what it is doing"),
+        ("FLEET_REMOTE=https://git.example.org/ops.git fleet serve", "follow a remote repository"),
+    ),
+)
+@click.pass_obj
+def command(invocation: Invocation) -> Answer:
+    """Follow the repository and keep every environment as it says, until told to end.
+
+    Each new commit is compiled; hosts that it changes are changed, and every host is looked at again and again, so
+    that what others change there is found and corrected. What does not compile changes nothing. Ctrl-C, or the service
+    manager, ends it in order: steps that are under way are finished, for a while.
+    """
+    from fleet.cli.run_async import run_async
+
+    return run_async(_serve(open_app(invocation)))
+
+
+async def _serve(app: App) -> Answer:
+    from fleet.controller.lease import lease
+    from fleet.controller.notify import from_environment, watchdog
+    from fleet.controller.service import Habits
+
+    settings = app.settings
+    with lease(settings.state_dir):
+        service = await app.service(from_environment(os.environ), Habits(settings.poll, watchdog(os.environ)))
+        try:
+            await service.run()
+        except asyncio.CancelledError:
+            return Answer("ended in order", exit_code=ExitCode.IN_SYNC)
+        finally:
+            await app.aclose()
+    return Answer("ended", exit_code=ExitCode.ERROR)

@@ -1,0 +1,268 @@
+"""`fleet serve`: follows one branch, keeps every environment as it says, and can be asked what it is doing.
+
+Side by side: Git is asked, the loop gives hosts their passes, and the service manager is told that we live.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from fleet.controller.environments import Environments, Moved, Place
+from fleet.controller.events import Events
+from fleet.controller.loop import Loop
+from fleet.controller.notify import Notify
+from fleet.controller.orders import Orders, in_words
+from fleet.controller.queue import HostKey, Priority
+from fleet.controller.standing import Standing
+from fleet.controller.view import ControllerView, EnvironmentView, Event, HostView
+from fleet.desired.mirror import Mirror
+from fleet.errors import FleetError, GitError
+from fleet.history import History
+from fleet.history.records import Ordered
+from fleet.model.host import HostSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """poll: seconds between two questions to Git; jitter is added. watchdog: seconds between signs of life, or None.
+    grace: seconds that steps under way get at the end."""
+
+    poll: float = 30.0
+    watchdog: float | None = None
+    grace: float = 15.0
+
+
+@dataclass(slots=True)
+class _Git:
+    """What is known of the remote. taken: the commit that was compiled last."""
+
+    head: str = ""
+    taken: str = ""
+    fetched: float = 0.0
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Service:
+    """See view.py: Controller."""
+
+    mirror: Mirror
+    environments: Environments
+    loop: Loop
+    orders: Orders
+    events_: Events
+    history: History
+    notify: Notify
+    habits: Habits
+    version: str = ""
+    started: float = field(default_factory=time.time)
+    ready: bool = False
+    _git: _Git = field(default_factory=_Git)
+    _look: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Until cancelled; then what is under way is ended in order."""
+        await self.orders.read()
+        self._git.head = await self.mirror.open()
+        if self._git.head:
+            await self.environments.restore()
+            await self._adopt(self.environments)
+        tasks = [asyncio.create_task(one) for one in (self._follow(), self.loop.run(), self._live())]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            self.notify.stopping()
+            for one in tasks:
+                one.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.loop.aclose(self.habits.grace)
+            await self._finish(self.loop.runs)
+
+    # -- Git ----------------------------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        while True:
+            self._look.clear()
+            await self._once()
+            if not self.ready:
+                self.ready = True
+                self.notify.ready()
+            pause = self.habits.poll * (1 + 0.2 * (self.loop.moment().chance - 0.5))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._look.wait()
+
+    async def _once(self) -> None:
+        """Git is asked; what is new is taken. What goes wrong is told, and everything stays as it is."""
+        try:
+            self._git.head = await self.mirror.fetch()
+            self._git.fetched, self._git.error = time.time(), ""
+        except GitError as error:
+            if str(error) != self._git.error:
+                self.events_.put("git", error=str(error))
+            self._git.error = str(error)
+        if self._git.head and self._git.head != self._git.taken:
+            try:
+                await self._took(await self.environments.take(self._git.head, time.time()))
+                self._git.taken = self._git.head
+            except Exception as error:  # a file that brings a mistake of ours to light must not end the service
+                said = str(error) if isinstance(error, FleetError) else f"fleet itself failed: {error!r}"
+                if said != self._git.error:
+                    self.events_.put("refused", commit=self._git.head, error=said)
+                self._git.error = said
+
+    async def _took(self, moved: Moved) -> None:
+        for name in moved.refused:
+            self.events_.put("refused", name, commit=moved.commit, problems=len(self.environments.problems[name]))
+        for name in moved.taken:
+            changed = moved.changed.get(name, ())
+            self.events_.put("revision", name, commit=moved.commit, changed=len(changed))
+            place = self.environments.places[name]
+            known = {host for host in changed if host in place.hosts}
+            for host in changed:
+                place.follow(host)
+            await self._adopt(place.hosts[host] for host in changed if host not in known)
+            self.loop.ask([(name, host) for host in changed if host in known], Priority.REVISION, "a new revision")
+        self.loop.forget(moved.gone)
+        await self._finish([at for at in self.loop.runs if not self._current(at)])
+
+    def _current(self, at: tuple[str, str]) -> bool:
+        place = self.environments.places.get(at[0])
+        return place is not None and at[1] in place.revisions.values()
+
+    async def _adopt(self, specs: Iterable[HostSpec]) -> None:
+        """Hosts that this process has not seen, with what the record knows of them."""
+        found = [spec for spec in specs if (spec.environment, spec.name) not in self.loop.standings]
+        wanted = {(one.environment, one.name): {r.id: r.digest for r in one.resources} for one in found}
+        right, withheld = await self.history.settled(wanted), await self.history.withheld()
+        cut: dict[HostKey, set[str]] = {}
+        for change in await self.history.interrupted():
+            cut.setdefault((change.environment, change.host), set()).add(change.resource)
+        for key in wanted:
+            self.loop.standings[key] = Standing(
+                right=right.get(key, {}),
+                withheld=tuple(withheld.get(key, ())),
+                cut=frozenset(cut.get(key, ())),
+            )
+        self.loop.begin(wanted)
+
+    async def _finish(self, runs: Iterable[tuple[str, str]]) -> None:
+        for at in [*runs]:
+            number = self.loop.runs.pop(at)
+            verdicts = [one.verdict for key, one in self.loop.standings.items() if key[0] == at[0] and one.verdict]
+            with suppress(FleetError):
+                await self.history.finish_run(await number, verdicts)
+
+    async def _live(self) -> None:
+        """The watchdog is fed only while the loop goes round."""
+        while True:
+            await asyncio.sleep(min(self.habits.watchdog or 5.0, 5.0))
+            if self.loop.moment().now - self.loop.turned < 5.0:
+                self.notify.alive()
+            verdicts = Counter(one.verdict or "not looked at" for one in self.loop.standings.values())
+            self.notify.status(", ".join(f"{count} {name}" for name, count in verdicts.most_common()))
+
+    # -- what it says -------------------------------------------------------------------------------------------
+
+    def view(self) -> ControllerView:
+        now = self.loop.moment().now
+        return ControllerView(
+            version=self.version,
+            started=self.started,
+            ready=self.ready,
+            head=self._git.head,
+            fetched=self._git.fetched,
+            git=self._git.error,
+            queue=self.loop.queue.due(now),
+            running=self.loop.running,
+            frozen=self.orders.held.get(""),
+            orders=tuple(self.orders.held.values()),
+            environments=tuple(self._environment(name, place) for name, place in self.environments.places.items()),
+        )
+
+    def _environment(self, name: str, place: Place) -> EnvironmentView:
+        standings = self.loop.standings
+        verdicts = Counter(standings.get((name, host), Standing()).verdict for host in place.hosts)
+        order = self.orders.over_environment(name)
+        return EnvironmentView(
+            name=name,
+            revision=place.taken.revision,
+            since=place.taken.since,
+            hosts=len(place.spec.hosts),
+            verdicts=dict(verdicts),
+            problems=self.environments.problems.get(name, ()),
+            writes=in_words(order) if order is not None else "",
+        )
+
+    def hosts(self) -> Sequence[HostView]:
+        now = self.loop.moment().now
+        return [self._host(spec, now) for spec in self.environments]
+
+    def _host(self, spec: HostSpec, now: float) -> HostView:
+        key = (spec.environment, spec.name)
+        stands, turn = self.loop.standings.get(key, Standing()), self.loop.queue.turn(key)
+        place, last = self.environments.places[key[0]], stands.last
+        remaining = {} if last is None else dict(last.causes)
+        return HostView(
+            environment=key[0],
+            name=key[1],
+            verdict=stands.verdict,
+            since=stands.since,
+            looked=stands.looked,
+            next=turn.due - now if turn is not None else 0.0,
+            reason=turn.reason if turn is not None else "",
+            running=self.loop.queue.busy(key),
+            revision=place.revisions[key[1]],
+            wanted=place.taken.revision,
+            roles=spec.roles,
+            labels=spec.labels,
+            drift=remaining if stands.verdict in ("drifted", "pending", "failed", "conflict") else {},
+            fought=tuple(sorted(stands.held(now))),
+            failures=stands.failures,
+            parked=stands.parked,
+            paused=self.orders.over(spec) is not None,
+            error="" if last is None or last.error is None else str(last.error),
+        )
+
+    def events(self, after: int = 0) -> AsyncIterator[Event]:
+        return self.events_.after(after)
+
+    # -- what it is asked ---------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        self._look.set()
+
+    def reconcile(self, hosts: Sequence[HostKey], who: str) -> int:
+        self.loop.doubt(hosts)
+        count = self.loop.ask(hosts, Priority.ASKED, f"asked by {who}")
+        self.events_.put("order", what="reconcile", who=who, hosts=count)
+        return count
+
+    async def order(self, scope: str, who: str, reason: str) -> Ordered:
+        order = await self.orders.put(Ordered(scope, who, reason, time.time()), [*self.environments])
+        self.events_.put("order", what="pause" if scope else "freeze", who=who, scope=scope, reason=reason)
+        await self.loop.halt([(s.environment, s.name) for s in self.environments if self.orders.over(s) is not None])
+        return order
+
+    async def lift(self, scope: str, who: str) -> bool:
+        concerned = [(s.environment, s.name) for s in self.environments if self.orders.over(s) is not None]
+        if not await self.orders.lift(scope, who):
+            return False
+        self.events_.put("order", what="resume" if scope else "unfreeze", who=who, scope=scope)
+        self.loop.ask(concerned, Priority.REVISION, f"allowed again by {who}")
+        return True
+
+
+def may_write(orders: Orders) -> Callable[[HostSpec], str]:
+    """ "" or why a host is only looked at."""
+
+    def asked(spec: HostSpec) -> str:
+        order = orders.over(spec)
+        return "" if order is None else in_words(order)
+
+    return asked
