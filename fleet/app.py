@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 
 from fleet.controller.environments import Environments
 from fleet.controller.events import Events
-from fleet.controller.loop import Loop, Quiet, Rules, clock_moment
+from fleet.controller.loop import Loop, Quiet, clock_moment
 from fleet.controller.notify import Notify
 from fleet.controller.one import Parts
 from fleet.controller.orders import Orders
 from fleet.controller.prune import Orphans, orphans, removing
+from fleet.controller.rules import rules
 from fleet.controller.run import Run, run_all
-from fleet.controller.service import Habits, Service, may_write
+from fleet.controller.service import Habits, Service
 from fleet.controller.sessions import Sessions
 from fleet.converge.facts import gather
 from fleet.converge.witness import Memory
@@ -181,8 +182,8 @@ class App:
         self.revisions.repository = mirror.repository
         environments, orders = Environments(self.revisions, history), Orders(history.control)
         events = Events(time.time, self.masker.value)
-        rules = Rules(settings.passes, lambda environment: settings.sweep, may_write(orders))
-        loop = Loop(environments, parts, rules, events, Quiet(), clock_moment(random.random), lambda result: None)
+        allowed = rules(settings, environments, orders, time.time)
+        loop = Loop(environments, parts, allowed, events, Quiet(), clock_moment(random.random))
         return Service(mirror, environments, loop, orders, events, history, notify, habits)
 
     async def closing(self, work: Awaitable[Result]) -> Result:

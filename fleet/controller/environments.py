@@ -8,10 +8,13 @@ at stands in the record, so that a controller that starts again goes on from the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from fleet.controller.queue import HostKey
+from fleet.controller.rollout import Rollout, ordered
 from fleet.desired.assemble import EnvironmentSpec
 from fleet.desired.compile import Fleet
 from fleet.desired.revisions import Revisions
@@ -24,12 +27,14 @@ from fleet.model.kind import Kind
 
 @dataclass(slots=True)
 class Place:
-    """One environment. spec: of its revision. hosts: what each follows now, and of which revision."""
+    """One environment. spec: of its revision. hosts: what each follows now, and of which revision. rollout: how those
+    that the revision changes come to follow it."""
 
     taken: Taken
     spec: EnvironmentSpec
     hosts: dict[str, HostSpec] = field(default_factory=dict)
     revisions: dict[str, str] = field(default_factory=dict)
+    rollout: Rollout | None = None
 
     def follow(self, name: str) -> bool:
         """The host follows the environment's revision from now on; whether that makes it another."""
@@ -51,10 +56,12 @@ class Moved:
 
 
 class Environments:
-    """places: by name. problems: why the newest commit was not taken, of those that do not compile."""
+    """places: by name. problems: why the newest commit was not taken, of those that do not compile. late: environment →
+    hosts that are out of reach, which come last."""
 
     def __init__(self, revisions: Revisions, history: History) -> None:
         self._revisions, self._history = revisions, history
+        self.late: Callable[[str], Sequence[str]] = lambda environment: ()
         self._one_at_a_time = asyncio.Lock()  # the compiler keeps what it rendered
         self.places: dict[str, Place] = {}
         self.problems: dict[str, tuple[str, ...]] = {}
@@ -79,9 +86,37 @@ class Environments:
             except UsageError:
                 continue
             if name in fleet.environments and name not in fleet.broken:
-                place = self.places[name] = Place(taken, fleet.environments[name])
-                for host in place.spec.hosts:
-                    place.follow(host)
+                self.places[name] = await self._restored(taken, fleet.environments[name])
+
+    async def _restored(self, taken: Taken, spec: EnvironmentSpec) -> Place:
+        """Hosts whose turn had not come follow the revision that they followed then."""
+        place = Place(taken, spec)
+        said = json.loads(taken.rollout) if taken.rollout else {"old": {}}
+        for host in spec.hosts:
+            if host not in said["old"]:
+                place.follow(host)
+        for revision in sorted({one for one in said["old"].values() if one}):
+            with suppress(UsageError):
+                old = (await self._compiled(revision)).environments.get(taken.environment)
+                mine = [host for host, at in said["old"].items() if at == revision and host in spec.hosts]
+                for host in mine if old is not None else ():
+                    assert old is not None
+                    if host in old.hosts:
+                        place.hosts[host], place.revisions[host] = old.hosts[host], revision
+        if taken.rollout:
+            place.rollout = Rollout.read(said["rollout"], spec.rollout, taken.revision)
+        return place
+
+    async def save(self, name: str) -> None:
+        """How far the environment has come: on disk when it returns."""
+        place = self.places[name]
+        rollout = place.rollout
+        old = {host: place.revisions.get(host, "") for host in rollout.hosts} if rollout is not None else {}
+        waiting = {host: at for host, at in old.items() if at != place.taken.revision}
+        said = "" if rollout is None else json.dumps({"rollout": rollout.said(), "old": waiting})
+        if said != place.taken.rollout:
+            place.taken = replace(place.taken, rollout=said)
+            await self._history.control.take(place.taken)
 
     async def take(self, commit: str, wall: float) -> Moved:
         """Raises UsageError: there is no such commit, or it holds no environments: then nothing moves."""
@@ -128,14 +163,17 @@ class Environments:
             old = (place.hosts, place.revisions) if place is not None else ({}, {})
             place = self.places[name] = Place(taken, spec, *old)
         place.spec = spec
-        changed = []
+        changed = {}
         for host, new in spec.hosts.items():
             known = place.hosts.get(host)
             if known is None or known.digest != new.digest:
-                changed.append(host)
+                changed[host] = new.labels
             else:
                 place.follow(host)
-        return tuple(changed)
+        order = ordered(changed, spec.rollout, self.late(name))
+        place.rollout = Rollout(spec.rollout, order, len(spec.hosts), commit) if order else None
+        await self.save(name)
+        return tuple(order)
 
     async def _compiled(self, commit: str) -> Fleet:
         facts = await self._history.all_facts()

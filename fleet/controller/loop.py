@@ -30,12 +30,14 @@ RECORD_AGAIN = 5.0  # seconds until a host is tried again whose intent could not
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """passes: at once. period: environment → seconds between sweeps. may_write: "" or why a host is only looked at.
+    """passes: at once. period: environment → seconds between sweeps. may_write: "" or why a host is only looked at;
+    closed: the same of an environment as a whole.
     retries: second tries of hosts that a second may see, and how many at once after a rest."""
 
     passes: int
     period: Callable[[str], float]
     may_write: Callable[[HostSpec], str]
+    closed: Callable[[str], str]
     retries: tuple[float, float] = (20.0, 100.0)
 
 
@@ -50,7 +52,7 @@ class _Work:
 
 @dataclass(slots=True)
 class Loop:
-    """now, chance, wall: see `Moment`. heard: called with each pass that ended."""
+    """heard: called with each pass that ended, and what it was about."""
 
     environments: Environments
     parts: Parts
@@ -58,7 +60,7 @@ class Loop:
     events: Events
     watcher: Watcher
     moment: Callable[[], Moment]
-    heard: Callable[[PassResult], None]
+    heard: Callable[[HostSpec, PassResult], None] = lambda spec, result: None
     standings: dict[HostKey, Standing] = field(default_factory=dict)
     memories: dict[HostKey, Memory] = field(default_factory=dict)
     queue: Workqueue = field(default_factory=Workqueue)
@@ -210,7 +212,7 @@ class Loop:
             if not work.halted:
                 raise
         finally:
-            self._ended(key, ended)
+            self._ended(asked.spec, ended)
 
     def _overtaken(self, key: HostKey, spec: HostSpec) -> bool:
         """Git says something newer of the host: what was begun for the old is not finished first."""
@@ -229,7 +231,8 @@ class Loop:
             self.runs.pop(at, None)
             raise
 
-    def _ended(self, key: HostKey, ended: Passed | None) -> None:
+    def _ended(self, about: HostSpec, ended: Passed | None) -> None:
+        key = (about.environment, about.name)
         self._work.pop(key, None)
         at, spec = self.moment(), self.environments.host(key)
         self.queue.done(key)
@@ -240,6 +243,7 @@ class Loop:
         else:
             try:
                 self._stands(key, ended, at)
+                self.heard(about, ended.result)
             except Exception as error:  # a mistake of ours: that host's trouble only
                 self.queue.add(Turn(key, at.now + PARKED, Priority.SWEEP, "parked: fleet itself failed"))
                 self.events.put("parked", *key, error=repr(error))
@@ -255,7 +259,6 @@ class Loop:
         self.standings[key] = stands
         self.queue.add(turn)
         self._tell(key, known, stands)
-        self.heard(result)
 
     def _tell(self, key: HostKey, before: Standing, now: Standing) -> None:
         assert now.last is not None

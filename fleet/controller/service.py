@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ from fleet.controller.environments import Environments, Moved, Place
 from fleet.controller.events import Events
 from fleet.controller.loop import Loop
 from fleet.controller.notify import Notify
-from fleet.controller.orders import Orders, in_words
+from fleet.controller.orders import Orders
 from fleet.controller.queue import HostKey, Priority
 from fleet.controller.standing import Standing
 from fleet.controller.view import ControllerView, EnvironmentView, Event, HostView
@@ -24,6 +24,7 @@ from fleet.desired.mirror import Mirror
 from fleet.errors import FleetError, GitError
 from fleet.history import History
 from fleet.history.records import Ordered
+from fleet.model.change import PassResult
 from fleet.model.host import HostSpec
 
 
@@ -64,15 +65,17 @@ class Service:
     ready: bool = False
     _git: _Git = field(default_factory=_Git)
     _look: asyncio.Event = field(default_factory=asyncio.Event)
+    _rolled: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Until cancelled; then what is under way is ended in order."""
+        self.loop.heard, self.environments.late = self.heard, self._late
         await self.orders.read()
         self._git.head = await self.mirror.open()
         if self._git.head:
             await self.environments.restore()
             await self._adopt(self.environments)
-        tasks = [asyncio.create_task(one) for one in (self._follow(), self.loop.run(), self._live())]
+        tasks = [asyncio.create_task(one) for one in (self._follow(), self.loop.run(), self._rolling(), self._live())]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -122,14 +125,52 @@ class Service:
         for name in moved.taken:
             changed = moved.changed.get(name, ())
             self.events_.put("revision", name, commit=moved.commit, changed=len(changed))
-            place = self.environments.places[name]
-            known = {host for host in changed if host in place.hosts}
-            for host in changed:
-                place.follow(host)
-            await self._adopt(place.hosts[host] for host in changed if host not in known)
-            self.loop.ask([(name, host) for host in changed if host in known], Priority.REVISION, "a new revision")
         self.loop.forget(moved.gone)
+        await self._roll()
         await self._finish([at for at in self.loop.runs if not self._current(at)])
+
+    async def _rolling(self) -> None:
+        """What time alone allows."""
+        while True:
+            await self._rolled.wait()
+            self._rolled.clear()
+            await self._roll()
+
+    async def _roll(self) -> None:
+        """Hosts whose turn has come follow the new revision: none where nothing may be changed now."""
+        for name, place in self.environments.places.items():
+            rollout, now = place.rollout, self.loop.moment().now
+            if rollout is None or self.loop.rules.closed(name):
+                continue
+            names = [host for host in rollout.startable(now) if host in place.spec.hosts]
+            if names:
+                for host in names:
+                    rollout.started(host)
+                    place.follow(host)
+                self.events_.put("rollout", name, state="running", wave=rollout.wave + 1, hosts=len(names))
+                await self._adopt(place.hosts[host] for host in names)
+                self.loop.ask([(name, host) for host in names], Priority.REVISION, "a new revision")
+            if rollout.done:
+                self.events_.put("rollout", name, state="done", commit=place.taken.revision)
+                place.rollout = None
+            await self.environments.save(name)
+
+    def heard(self, spec: HostSpec, result: PassResult) -> None:
+        """A pass ended; what it means for the rollout that it was part of."""
+        place = self.environments.places.get(spec.environment)
+        rollout = None if place is None else place.rollout
+        if place is None or rollout is None or place.spec.hosts.get(spec.name) is None:
+            return
+        if place.spec.hosts[spec.name].digest == spec.digest:
+            before = rollout.stopped
+            rollout.finished(spec.name, result.verdict, self.loop.moment().now)
+            if rollout.stopped and not before:
+                self.events_.put("rollout", spec.environment, state="stopped", reason=rollout.stopped)
+            self._rolled.set()
+
+    def _late(self, environment: str) -> list[str]:
+        standings = self.loop.standings.items()
+        return [key[1] for key, one in standings if key[0] == environment and one.verdict == "unreachable"]
 
     def _current(self, at: tuple[str, str]) -> bool:
         place = self.environments.places.get(at[0])
@@ -165,6 +206,7 @@ class Service:
             if self.loop.moment().now - self.loop.turned < 5.0:
                 self.notify.alive()
             verdicts = Counter(one.verdict or "not looked at" for one in self.loop.standings.values())
+            self._rolled.set()  # waves wait for time, too
             self.notify.status(", ".join(f"{count} {name}" for name, count in verdicts.most_common()))
 
     # -- what it says -------------------------------------------------------------------------------------------
@@ -188,7 +230,7 @@ class Service:
     def _environment(self, name: str, place: Place) -> EnvironmentView:
         standings = self.loop.standings
         verdicts = Counter(standings.get((name, host), Standing()).verdict for host in place.hosts)
-        order = self.orders.over_environment(name)
+        rollout = place.rollout
         return EnvironmentView(
             name=name,
             revision=place.taken.revision,
@@ -196,7 +238,8 @@ class Service:
             hosts=len(place.spec.hosts),
             verdicts=dict(verdicts),
             problems=self.environments.problems.get(name, ()),
-            writes=in_words(order) if order is not None else "",
+            writes=self.loop.rules.closed(name),
+            rollout=None if rollout is None else rollout.view(self.loop.moment().now),
         )
 
     def hosts(self) -> Sequence[HostView]:
@@ -255,14 +298,15 @@ class Service:
             return False
         self.events_.put("order", what="resume" if scope else "unfreeze", who=who, scope=scope)
         self.loop.ask(concerned, Priority.REVISION, f"allowed again by {who}")
+        self._rolled.set()
         return True
 
-
-def may_write(orders: Orders) -> Callable[[HostSpec], str]:
-    """ "" or why a host is only looked at."""
-
-    def asked(spec: HostSpec) -> str:
-        order = orders.over(spec)
-        return "" if order is None else in_words(order)
-
-    return asked
+    def go_on(self, environment: str, who: str) -> bool:
+        """A rollout that stopped goes on; False when there is none."""
+        place = self.environments.places.get(environment)
+        if place is None or place.rollout is None or not place.rollout.stopped:
+            return False
+        place.rollout.resume()
+        self.events_.put("order", environment, what="rollout goes on", who=who)
+        self._rolled.set()
+        return True

@@ -23,10 +23,12 @@ from fleet.desired.scope import RESERVED, Surroundings, Variables, View
 from fleet.desired.secrets import Secrets, secrets_of
 from fleet.desired.source import Tree
 from fleet.desired.template import Engine
+from fleet.desired.upkeep import rollout, sweep, windows
 from fleet.desired.wrong import Wrong
 from fleet.errors import Origin, Problem
 from fleet.model.host import Drift, Graph, HostSpec, Resource, Target
 from fleet.model.kind import Kind
+from fleet.model.rollout import RolloutPolicy, Window
 from fleet.model.value import Node, children, member
 
 Facts = Mapping[str, Mapping[str, Any]]
@@ -56,6 +58,9 @@ class EnvironmentSpec:
     details: Mapping[str, HostDetail] = field(default_factory=dict, repr=False)
     secrets: Secrets = field(default_factory=Secrets, repr=False)
     kinds: Mapping[str, Kind] = field(default_factory=dict, repr=False)
+    rollout: RolloutPolicy = field(default_factory=RolloutPolicy)
+    windows: tuple[Window, ...] = ()
+    sweep: float | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -121,7 +126,7 @@ class Assembler:
             details[host_name] = HostDetail(host.entry, tuple(built.values()), _views(host, mine, around, tables))
         chain = tuple(one.name for one in layers)
         said = EnvironmentSpec(name, chain, specs, environment.settings, assigned, details, around.secrets, kinds)
-        return said, findings.all()
+        return _kept_up(said, findings), findings.all()
 
     def _inventory(
         self, environment: Merged, facts: Facts, whole: Surroundings, tables: _Tables, findings: Findings
@@ -210,6 +215,12 @@ class Assembler:
         for problem in known[1]:
             findings.of(host, problem)
         return known[0]
+
+
+def _kept_up(spec: EnvironmentSpec, findings: Findings) -> EnvironmentSpec:
+    settings, problems = spec.settings, findings.common
+    found = (rollout(settings, problems), windows(settings, problems), sweep(settings, problems))
+    return replace(spec, rollout=found[0], windows=found[1], sweep=found[2])
 
 
 class _Tables:

@@ -122,6 +122,30 @@ CONNECTION = Shape(
     },
 )
 APIS = Shape("map", "APIs that resources of hosts may name as `api`.", each=Shape("map", "An API.", API), noun="API")
+AMOUNT = Shape("any", "A number of hosts, or a share such as 10%.")
+DURATION = Shape("any", "Seconds, or text such as 30s, 5m, 4h or 1d.")
+ROLLOUT = Shape(
+    "map",
+    "How `fleet serve` moves the environment to a new revision.",
+    {
+        "waves": Shape("list", "How many hosts have it after each wave; [1, 10%, 100%] unless said.", each=AMOUNT),
+        "max_failed": Shape("any", "How many may fail before it stops; 2% of those begun unless said."),
+        "max_unreachable": Shape("any", "How many may be out of reach; 10% of all unless said."),
+        "pause": Shape("any", "Time between two waves; none unless said."),
+        "stable_for": Shape("any", "How long a wave must have stayed well; no time unless said."),
+        "order": text("A label: hosts go by its value, then by name."),
+    },
+)
+WINDOW = Shape(
+    "map",
+    "A time in which changes may begin.",
+    {
+        "cron": text("When it opens: 5 fields, as in crontab(5)."),
+        "duration": DURATION,
+        "timezone": text("Of these times, such as Europe/Berlin; UTC unless said."),
+    },
+)
+WINDOWS = Shape("map", "When `fleet serve` may begin changes; always unless said.", each=WINDOW, noun="window")
 VARS = Shape("map", "Variables, by name.", each=Shape("any", secret=True))
 SECRETS = Shape(
     "map",
@@ -212,6 +236,9 @@ def documents(kinds: Mapping[str, Kind]) -> dict[str, Shape]:
                 "apis": APIS,
                 "drift": DRIFT,
                 "secrets": SECRETS,
+                "rollout": ROLLOUT,
+                "windows": WINDOWS,
+                "sweep": Shape("any", "Time between two looks of `fleet serve` at a host; 60s unless said."),
             },
         ),
         "hosts": Shape(
