@@ -12,16 +12,18 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from fleet import __version__
 from fleet.controller.environments import Environments, Moved, Place
 from fleet.controller.events import Events
 from fleet.controller.loop import Loop
+from fleet.controller.metrics import Metrics
 from fleet.controller.notify import Notify
 from fleet.controller.orders import Orders
 from fleet.controller.queue import HostKey, Priority
 from fleet.controller.standing import Standing
 from fleet.controller.view import ControllerView, EnvironmentView, Event, HostView
 from fleet.desired.mirror import Mirror
-from fleet.errors import FleetError, GitError
+from fleet.errors import FleetError, GitError, HistoryError
 from fleet.history import History
 from fleet.history.records import Ordered
 from fleet.model.change import PassResult
@@ -60,7 +62,8 @@ class Service:
     history: History
     notify: Notify
     habits: Habits
-    version: str = ""
+    counted: Metrics = field(default_factory=Metrics)
+    version: str = __version__
     started: float = field(default_factory=time.time)
     ready: bool = False
     _git: _Git = field(default_factory=_Git)
@@ -134,7 +137,10 @@ class Service:
         while True:
             await self._rolled.wait()
             self._rolled.clear()
-            await self._roll()
+            try:
+                await self._roll()
+            except HistoryError as error:  # tried again with the next sign of life
+                self.loop.record_error = str(error)
 
     async def _roll(self) -> None:
         """Hosts whose turn has come follow the new revision: none where nothing may be changed now."""
@@ -157,6 +163,7 @@ class Service:
 
     def heard(self, spec: HostSpec, result: PassResult) -> None:
         """A pass ended; what it means for the rollout that it was part of."""
+        self.counted.passed(result)
         place = self.environments.places.get(spec.environment)
         rollout = None if place is None else place.rollout
         if place is None or rollout is None or place.spec.hosts.get(spec.name) is None:
@@ -271,6 +278,9 @@ class Service:
             paused=self.orders.over(spec) is not None,
             error="" if last is None or last.error is None else str(last.error),
         )
+
+    def metrics(self) -> str:
+        return self.counted.text(self.view(), [*self.hosts()], time.time())
 
     def events(self, after: int = 0) -> AsyncIterator[Event]:
         return self.events_.after(after)

@@ -131,3 +131,7 @@ class Controller(Protocol):
     async def lift(self, scope: str, who: str) -> bool:
         """Take it back; False when there was none."""
         ...
+
+    def go_on(self, environment: str, who: str) -> bool:
+        """A rollout that stopped goes on; False when there is none."""
+        ...

@@ -8,13 +8,15 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from fleet.transports.controller import ControllerClient
 from tests.e2e.conftest import Field
 
 pytestmark = pytest.mark.hosts
-ROLE = {"resources": {"file": {"/etc/app.conf": {"content": "one\n"}, "/etc/other.conf": {"content": "other\n"}}}}
+AT_ONCE = "rollout: {waves: [100%]}\n"
 
 
 def role(content: str) -> str:
@@ -30,30 +32,114 @@ def until(what: Callable[[], object], seconds: float = 20.0) -> None:
 
 
 @contextmanager
-def serving(lab: Field, **settings: str) -> Iterator[subprocess.Popen[str]]:
-    lab.lines |= {"FLEET_POLL": "1", "FLEET_SWEEP": "1", "FLEET_SOCKET": str(lab.root / "fleet.sock"), **settings}
+def serving(lab: Field, **settings: str) -> Iterator[ControllerClient]:
+    socket = lab.root / "fleet.sock"
+    lab.lines |= {"FLEET_POLL": "1", "FLEET_SWEEP": "1", "FLEET_SOCKET": str(socket), **settings}
     process = lab.start("serve")
     try:
-        yield process
+        until(lambda: process.poll() is not None or socket.exists())
+        yield ControllerClient(socket)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=25) == 0
     finally:
         if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
-        print(out, err)
+            process.kill()
+        print(*process.communicate(timeout=30))
+
+
+def everywhere(lab: Field, content: str) -> bool:
+    return all(lab.on(one.name, "cat /etc/app.conf", check=False) == content for one in lab.sandbox.hosts)
+
+
+def verdicts(client: ControllerClient) -> set[str]:
+    return {one["verdict"] for one in client.hosts()}
 
 
 def test_a_commit_reaches_every_host_and_what_is_changed_by_hand_is_healed(lab: Field) -> None:
     lab.write({"base/roles/all.yaml": role("one\n")})
-    names = [host.name for host in lab.sandbox.hosts]
-    with serving(lab) as process:
-        until(lambda: all(lab.on(name, "cat /etc/app.conf", check=False) == "one\n" for name in names))
+    with serving(lab) as client:
+        until(lambda: everywhere(lab, "one\n"))
         lab.write({"base/roles/all.yaml": role("two\n")})
-        until(lambda: all(lab.on(name, "cat /etc/app.conf") == "two\n" for name in names))
+        until(lambda: everywhere(lab, "two\n"))
         lab.on("h-1", "echo by hand > /etc/app.conf")
         until(lambda: lab.on("h-1", "cat /etc/app.conf") == "two\n")
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=25) == 0
-    changes = lab.fleet("history", "--json").json
+        until(lambda: verdicts(client) <= {"in sync"})
+        said = lab.fleet("status")
+        assert "the controller started" in said.out and "3 in sync" in said.out
+        happened = list(client.events(follow=False))
+        assert [one["said"]["changed"] for one in happened if one["type"] == "pass" and one["host"] == "h-1"][-1] == 0
+    changes = lab.fleet("history", "--json", "--host", "h-1").json
     assert changes
     status = lab.fleet("status", "--json").json
     assert {host["verdict"] for host in status["hosts"]} <= {"in sync", "changed"}
+
+
+def test_a_commit_that_does_not_compile_changes_nothing_and_is_told(lab: Field) -> None:
+    lab.write({"base/roles/all.yaml": role("one\n"), "base/environment.yaml": "roles: {all: {}}\n" + AT_ONCE})
+    with serving(lab) as client:
+        until(lambda: everywhere(lab, "one\n"))
+        good = client.status()["environments"][0]["revision"]
+        lab.write({"base/roles/all.yaml": role("{{ nobody }}\n")})
+        until(lambda: client.status()["environments"][0]["problems"])
+        told = client.status()["environments"][0]
+        assert told["revision"] == good and "`nobody` is not defined" in told["problems"][0]
+        lab.on("h-2", "rm /etc/app.conf")
+        until(lambda: everywhere(lab, "one\n"))
+        lab.write({"base/roles/all.yaml": role("three\n")})
+        until(lambda: everywhere(lab, "three\n"))
+        assert client.status()["environments"][0]["problems"] == []
+
+
+def test_a_rewritten_history_is_refused_and_drift_is_healed_all_the_same(lab: Field) -> None:
+    lab.write({"base/roles/all.yaml": role("one\n")})
+    with serving(lab) as client:
+        until(lambda: everywhere(lab, "one\n"))
+        (lab.repository / "environments/base/roles/all.yaml").write_text(role("forced\n"))
+        subprocess.run(["git", "-C", str(lab.repository), "commit", "-qa", "--amend", "-m", "again"], check=True)
+        until(lambda: "rewritten" in client.status()["git"])
+        lab.on("h-1", "rm /etc/app.conf")
+        until(lambda: everywhere(lab, "one\n"))
+        assert "was rewritten" in lab.fleet("status").out
+
+
+def test_a_freeze_holds_over_a_restart_and_drift_is_still_seen(lab: Field) -> None:
+    lab.write({"base/roles/all.yaml": role("one\n")})
+    with serving(lab):
+        until(lambda: everywhere(lab, "one\n"))
+        said = lab.fleet("freeze", "--reason", "incident 42")
+        assert said.code == 0 and "frozen" in said.out
+    with serving(lab) as client:
+        lab.on("h-1", "echo by hand > /etc/app.conf")
+        lab.write({"base/roles/all.yaml": role("two\n")})
+        until(lambda: {one["name"]: one["verdict"] for one in client.hosts()}.get("h-1") == "pending")
+        (h1,) = [one for one in client.hosts() if one["name"] == "h-1"]
+        assert h1["drift"] == {"file:/etc/app.conf": "external"}
+        assert "incident 42" in lab.fleet("status").out
+        assert lab.on("h-1", "cat /etc/app.conf") == "by hand\n"
+        assert lab.fleet("unfreeze").code == 0
+        until(lambda: everywhere(lab, "two\n"))
+    assert lab.fleet("unfreeze").code == 4, "nobody listens any more"
+
+
+def test_a_bad_commit_reaches_one_host_and_the_next_good_one_all(lab: Field) -> None:
+    lab.write({"base/roles/all.yaml": role("one\n")})
+    with serving(lab) as client:
+        until(lambda: everywhere(lab, "one\n"))
+        until(lambda: client.status()["environments"][0]["rollout"] is None)
+        bad = {
+            "file": {"/etc/app.conf": {"content": "bad\n"}},
+            "command": {"check": {"shell": "false", "unless": "false"}},
+        }
+        lab.write({"base/roles/all.yaml": json.dumps({"resources": bad})})
+        until(lambda: (client.status()["environments"][0]["rollout"] or {}).get("state") == "stopped")
+        touched = [one.name for one in lab.sandbox.hosts if lab.on(one.name, "cat /etc/app.conf") == "bad\n"]
+        assert touched == ["h-1"]
+        assert "h-1 failed" in lab.fleet("status").out
+        lab.write({"base/roles/all.yaml": role("good\n")})
+        until(lambda: everywhere(lab, "good\n"))
+
+
+def test_a_second_controller_on_the_same_state_does_not_start(lab: Field, tmp_path: Path) -> None:
+    with serving(lab):
+        second = lab.fleet("serve")
+        assert second.code == 1 and "another controller runs on" in second.err and "process " in second.err

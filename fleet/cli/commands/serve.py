@@ -43,12 +43,17 @@ async def _serve(app: App) -> Answer:
     from fleet.controller.lease import lease
     from fleet.controller.notify import from_environment, watchdog
     from fleet.controller.service import Habits
+    from fleet.web.access import Access
+    from fleet.web.app import application
+    from fleet.web.server import serving
 
     settings = app.settings
     with lease(settings.state_dir):
         service = await app.service(from_environment(os.environ), Habits(settings.poll, watchdog(os.environ)))
+        access = Access(frozenset({0, os.geteuid()}))
         try:
-            await service.run()
+            async with serving(application(service, access), settings.socket):
+                await service.run()
         except asyncio.CancelledError:
             return Answer("ended in order", exit_code=ExitCode.IN_SYNC)
         finally:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fleet.cli.answer import Answer
+from fleet.cli.controlling import client_of, controller_lines, environment_lines
 from fleet.cli.exit_codes import ExitCode, exit_code
 from fleet.cli.opening import open_fleet, open_history, source_document
 from fleet.cli.options import Invocation
@@ -18,6 +19,7 @@ from fleet.cli.ranges import by_environment
 from fleet.cli.render_plan import COLORS
 from fleet.cli.selection import selects_hosts
 from fleet.cli.times import ago, iso
+from fleet.errors import TransportError
 from fleet.model.change import Verdict
 from fleet.model.host import HostSpec
 
@@ -41,19 +43,24 @@ NEVER = "never looked at"
 def command(invocation: Invocation, selection: Selection) -> Answer:
     """Say how hosts were when they were last looked at.
 
-    Reads the record only; `fleet plan` looks now. The exit code is that of the verdicts; a host that was never looked
-    at counts as unknown (4).
+    Asks the controller where one runs, and reads the record; `fleet plan` looks now. The exit code is that of the
+    verdicts; a host that was never looked at counts as unknown (4).
     """
     from fleet.cli.run_async import run_async
 
+    live = _live(invocation)
     app, fleet = open_fleet(invocation)
     hosts = app.select(fleet, selection)
     known, cut = run_async(_read(app))
     passes = [known.get((host.environment, host.name)) for host in hosts]
     code = exit_code(Verdict(one.verdict) if one is not None else Verdict.UNKNOWN for one in passes)
-    text = render(hosts, known, cut, time.time(), invocation.verbose > 0)
+    now = time.time()
+    text = render(hosts, known, cut, now, invocation.verbose > 0)
+    if live is not None:
+        text = "\n".join([*controller_lines(live, now), *environment_lines(live, now), "", text])
     document = {
         **source_document(fleet),
+        "controller": live,
         "hosts": [_host_document(host, one) for host, one in zip(hosts, passes, strict=True)],
         "interrupted": [
             {"host": c.host, "environment": c.environment, "resource": c.resource, "intended": iso(c.intended)}
@@ -61,6 +68,14 @@ def command(invocation: Invocation, selection: Selection) -> Answer:
         ],
     }
     return Answer(text, document, ExitCode(code))
+
+
+def _live(invocation: Invocation) -> dict[str, Any] | None:
+    """What the controller says of itself; None: there is none."""
+    try:
+        return client_of(invocation).status()
+    except TransportError:
+        return None
 
 
 async def _read(app: App) -> tuple[dict[tuple[str, str], PassRecord], list[ChangeRecord]]:

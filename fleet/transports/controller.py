@@ -1,0 +1,97 @@
+"""The other side of web/: asks a controller that runs on this machine, over its unix socket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from fleet.errors import Failure, TransportError, UsageError
+
+SECONDS = 15.0
+
+
+class ControllerClient:
+    """Every method raises TransportError: nobody listens, or does not answer; UsageError: what is asked is refused."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def status(self) -> dict[str, Any]:
+        """See controller/view.py: ControllerView."""
+        return self._ask("GET", "/v1/status")
+
+    def hosts(self) -> list[dict[str, Any]]:
+        """See HostView."""
+        found: list[dict[str, Any]] = self._ask("GET", "/v1/hosts")["hosts"]
+        return found
+
+    def metrics(self) -> str:
+        with self._client() as client:
+            return client.get("/metrics").text
+
+    def reconcile(self, hosts: Sequence[str]) -> int:
+        """hosts: ENVIRONMENT/NAME. How many of them are known."""
+        return int(self._ask("POST", "/v1/reconcile", {"hosts": list(hosts)})["hosts"])
+
+    def order(self, scope: str, reason: str) -> dict[str, Any]:
+        return self._ask("POST", "/v1/orders", {"scope": scope, "reason": reason})
+
+    def lift(self, scope: str) -> bool:
+        return self._there("/v1/orders/lift", {"scope": scope})
+
+    def go_on(self, environment: str) -> bool:
+        return self._there(f"/v1/rollouts/{environment}/resume", {})
+
+    def events(self, after: int = 0, follow: bool = True) -> Iterator[dict[str, Any]]:
+        """From that number on; without follow, as far as there are any now."""
+        patience = None if follow else 0.5
+        with self._client(httpx.Timeout(SECONDS, read=patience)) as client:
+            try:
+                with client.stream("GET", "/v1/events", params={"after": after}) as answer:
+                    for line in answer.iter_lines():
+                        if line.startswith("data: "):
+                            yield json.loads(line.removeprefix("data: "))
+            except httpx.ReadTimeout:
+                return
+
+    def _there(self, path: str, body: Mapping[str, Any]) -> bool:
+        with self._client() as client:
+            answer = client.post(path, json=body)
+        if answer.status_code == 404:
+            return False
+        _checked(answer)
+        return True
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        with self._client() as client:
+            return _checked(client.request(method, path, json=body))
+
+    @contextmanager
+    def _client(self, timeout: httpx.Timeout | float = SECONDS) -> Iterator[httpx.Client]:
+        transport = httpx.HTTPTransport(uds=str(self._path))
+        try:
+            with httpx.Client(transport=transport, base_url="http://fleet", timeout=timeout, trust_env=False) as client:
+                yield client
+        except httpx.ConnectError as error:
+            hint = "start it with `fleet serve`, or say with FLEET_SOCKET where it listens"
+            raise TransportError(Failure.REFUSED, f"no controller listens at {self._path}", hint) from error
+        except httpx.HTTPError as error:
+            raise TransportError(Failure.LOST, f"the controller at {self._path} does not answer: {error}") from error
+
+
+def _checked(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        found = answer.json()
+    except ValueError as error:
+        raise TransportError(
+            Failure.ANSWER, f"the controller said something else (status {answer.status_code})"
+        ) from error
+    if answer.status_code >= 400:
+        raise UsageError(str(found.get("error", answer.status_code)))
+    assert isinstance(found, dict)
+    return found
