@@ -193,7 +193,7 @@ class Loop:
             spec = replace(spec, resources=tuple(reported))
         memory = self.memories.setdefault(key, Memory())
         write = not self.rules.may_write(spec)
-        return Asked(spec, 0, write, known.right, known.withheld, memory, known.cut, None, known.last)
+        return Asked(spec, 0, write, known.settled, known.withheld, memory, known.cut, None, known.last)
 
     async def _one(self, key: HostKey, work: _Work) -> None:
         asked = work.asked
@@ -252,8 +252,8 @@ class Loop:
     def _stands(self, key: HostKey, ended: Passed, at: Moment) -> None:
         known, result = self.standings.get(key, Standing()), ended.result
         stands, turn = after(known, key, result, self.rules.period(key[0]), at)
-        if ended.right is not None:
-            stands = replace(stands, right=ended.right, withheld=tuple(ended.withheld))
+        if ended.settled is not None:
+            stands = replace(stands, settled=ended.settled, withheld=tuple(ended.withheld))
         if result.verdict not in (Verdict.IN_SYNC, Verdict.CHANGED, Verdict.PENDING, Verdict.DRIFTED):
             self.memories.pop(key, None)
         self.standings[key] = stands

@@ -23,7 +23,7 @@ from fleet.model.change import PassResult, Plan, Verdict
 from fleet.model.host import HostSpec, Resource
 from fleet.model.kind import Kind
 from fleet.model.port import Journal, Watcher
-from fleet.model.step import Write
+from fleet.model.step import Status, Write
 from fleet.secrets.vault import Vault
 from fleet.telemetry import Telemetry
 from fleet.transports.opening import Opener, OpeningSession
@@ -68,11 +68,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """right: resource id → digest of what the last look found as Git says; None: nobody could look.
+    """settled: resource id → digest of what was found as Git says, now or before; None: nobody could look.
     withheld: resources of which nothing may be shown."""
 
     result: PassResult
-    right: Mapping[str, str] | None = None
+    settled: Mapping[str, str] | None = None
     withheld: Collection[str] = ()
 
 
@@ -108,10 +108,11 @@ async def one_pass(asked: Asked, parts: Parts, watcher: Watcher) -> Passed:
         if result.plan is None or result.verdict in (Verdict.UNREACHABLE, Verdict.UNKNOWN):
             return Passed(result)
         right = _right(spec, result.plan, result)
+        settled = right | _still_settled(spec, asked.settled, result)
         withheld = _withheld(spec, right, asked.withheld)
-        if asked.last is None or right != asked.settled or set(withheld) != set(asked.withheld):
-            await journal.settle(spec.environment, spec.name, right, withheld)
-        return Passed(result, right, withheld)
+        if asked.last is None or settled != asked.settled or set(withheld) != set(asked.withheld):
+            await journal.settle(spec.environment, spec.name, settled, withheld)
+        return Passed(result, settled, withheld)
 
 
 def _same(last: PassResult | None, now: PassResult) -> bool:
@@ -166,6 +167,18 @@ def _right(spec: HostSpec, plan: Plan, result: PassResult) -> dict[str, str]:
     if not result.outcomes:
         wrong |= {change.resource.id for change in plan.changes}
     return {r.id: r.digest for r in spec.resources if r.id not in wrong and r.role != ROLE}
+
+
+def _still_settled(spec: HostSpec, settled: Mapping[str, str], result: PassResult) -> dict[str, str]:
+    """What was right once, and is not now since the host moved, or nobody could see: Git still asks for nothing new.
+    Otherwise drift that is only reported would be corrected the second time."""
+    tried = {name for name, one in result.outcomes.items() if one.status is not Status.OK}
+    cut = {name for name, cause in result.causes.items() if cause == "interrupted"}
+    return {
+        r.id: r.digest
+        for r in spec.resources
+        if settled.get(r.id) == r.digest and r.id not in tried and r.id not in cut
+    }
 
 
 def _closed(resource: Resource, withheld: Collection[str]) -> bool:

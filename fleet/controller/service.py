@@ -187,13 +187,13 @@ class Service:
         """Hosts that this process has not seen, with what the record knows of them."""
         found = [spec for spec in specs if (spec.environment, spec.name) not in self.loop.standings]
         wanted = {(one.environment, one.name): {r.id: r.digest for r in one.resources} for one in found}
-        right, withheld = await self.history.settled(wanted), await self.history.withheld()
+        settled, withheld = await self.history.settled(wanted), await self.history.withheld()
         cut: dict[HostKey, set[str]] = {}
         for change in await self.history.interrupted():
             cut.setdefault((change.environment, change.host), set()).add(change.resource)
         for key in wanted:
             self.loop.standings[key] = Standing(
-                right=right.get(key, {}),
+                settled=settled.get(key, {}),
                 withheld=tuple(withheld.get(key, ())),
                 cut=frozenset(cut.get(key, ())),
             )

@@ -41,14 +41,14 @@ class Fight:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """One host between two passes. since, looked: Unix seconds; since it has this verdict, and when it was last seen.
-    failures: in a row. right, withheld: see `Passed`."""
+    failures: in a row. settled, withheld: see `Passed`."""
 
     last: PassResult | None = None
     since: float = 0.0
     looked: float = 0.0
     failures: int = 0
     parked: bool = False
-    right: Mapping[str, str] = field(default_factory=dict)
+    settled: Mapping[str, str] = field(default_factory=dict)
     withheld: tuple[str, ...] = ()
     cut: frozenset[str] = frozenset()
     fights: Mapping[str, Fight] = field(default_factory=dict)

@@ -31,8 +31,12 @@ class Memo:
     records: dict[str, PassResult] = field(default_factory=dict)
     finished: list[str] = field(default_factory=list)
     both: asyncio.Event = field(default_factory=asyncio.Event)
+    intended: asyncio.Event = field(default_factory=asyncio.Event)
+    settled: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def _heard(self) -> None:
+        if self.intents:
+            self.intended.set()
         if "stuck" in self.intents and "good" in self.records:
             self.both.set()
 
@@ -51,7 +55,8 @@ class Memo:
 
     async def settle(
         self, environment: str, host: str, digests: Mapping[str, str], withheld: Collection[str] = ()
-    ) -> None: ...
+    ) -> None:
+        self.settled[host] = digests
 
     async def keep_made(self, environment: str, host: str, made: Sequence[Made], gone: Collection[Made] = ()) -> None:
         pass
@@ -124,3 +129,17 @@ def test_a_cancelled_run_returns_with_what_it_knows() -> None:
     assert run.interrupted
     assert {n: r.verdict for (_, n), r in run.results.items()} == {"good": Verdict.CHANGED, "stuck": Verdict.UNKNOWN}
     assert sorted(journal.finished) == ["changed", "unknown"]
+
+
+def test_drift_that_is_only_reported_is_not_corrected_the_second_time_either() -> None:
+    world, journal = World(), Memo()
+    spec = replace(host([resource("file:a", drift="report")]), name="h", target=Target("h", "dev"))
+
+    def again() -> Verdict:
+        run = Run(1, write=True, settled={("dev", name): one for name, one in journal.settled.items()})
+        asyncio.run(run_all(run, [spec], parts({"h": world}, journal), Deaf()))
+        return run.results["dev", "h"].verdict
+
+    assert again() is Verdict.CHANGED
+    world.state["file:a"] = {"v": 2}
+    assert [again() for _ in range(3)] == [Verdict.DRIFTED] * 3 and world.state["file:a"] == {"v": 2}

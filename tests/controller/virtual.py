@@ -1,0 +1,98 @@
+"""Time that passes as soon as everybody waits for it, and a controller's loop over worlds in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
+
+from fleet.controller.environments import Environments
+from fleet.controller.events import Events
+from fleet.controller.loop import Loop, Quiet, Rules
+from fleet.controller.standing import Moment
+from fleet.model.change import PassResult
+from fleet.model.host import HostSpec, Target
+from tests.controller.test_run import Memo, parts
+from tests.converge.world import KINDS, host, resource
+
+Result = TypeVar("Result")
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """Nobody here waits for anything but timers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = 0.0
+
+    def time(self) -> float:
+        return self._now
+
+    def _run_once(self) -> None:
+        inside = cast(Any, self)
+        if not inside._ready and inside._scheduled:
+            self._now = max(self._now, min(one.when() for one in inside._scheduled))
+        cast(Any, super())._run_once()
+
+
+def virtually(work: Awaitable[Result]) -> Result:
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        found: Result = runner.run(cast(Any, work))
+        return found
+
+
+@dataclass
+class Rig:
+    """worlds: host name → its world, as the transport of test_run takes them; names begin with their environment."""
+
+    worlds: Mapping[str, object]
+    period: float = 60.0
+    passes: int = 256
+    spec: HostSpec = field(default_factory=lambda: host([resource("file:a")]))
+    passed: list[tuple[float, PassResult]] = field(default_factory=list)
+    orders: str = ""
+
+    def __post_init__(self) -> None:
+        self.specs = {name: self._spec(name) for name in self.worlds}
+        places: dict[str, Any] = {}
+        for name, spec in self.specs.items():
+            place = places.setdefault(spec.environment, SimpleNamespace(hosts={}, revisions={}))
+            place.hosts[name], place.revisions[name] = spec, "r1"
+        self.places = places
+        dice = random.Random(7)
+        fake = SimpleNamespace(places=places, host=lambda key: places[key[0]].hosts.get(key[1]), kinds=lambda e: KINDS)
+        rules = Rules(self.passes, lambda e: self.period, lambda spec: self.orders, lambda e: self.orders)
+        self.journal = Memo()
+
+        def moment() -> Moment:
+            now = asyncio.get_running_loop().time()
+            return Moment(now, now, dice.random())
+
+        self.events = Events(lambda: 0.0, lambda said: said)
+        self.loop = Loop(
+            cast(Environments, fake), parts(self.worlds, self.journal), rules, self.events, Quiet(), moment
+        )
+        self.loop.heard = lambda spec, result: self.passed.append((moment().now, result))
+
+    def _spec(self, name: str) -> HostSpec:
+        environment = name.partition("-")[0]
+        return replace(self.spec, name=name, environment=environment, target=Target(name, environment))
+
+    async def run(self, seconds: float, meanwhile: Callable[[], Awaitable[None]] | None = None) -> None:
+        """From the first look on."""
+        self.loop.begin((spec.environment, name) for name, spec in self.specs.items())
+        running = asyncio.create_task(self.loop.run())
+        try:
+            if meanwhile is not None:
+                await meanwhile()
+            await asyncio.sleep(seconds)
+        finally:
+            running.cancel()
+            await self.loop.aclose(0.1)
+            await asyncio.gather(running, return_exceptions=True)
+
+    def times(self, name: str) -> list[float]:
+        return [at for at, result in self.passed if result.host == name]
