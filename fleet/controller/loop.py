@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -68,6 +69,7 @@ class Loop:
     record_error: str = ""
     turned: float = 0.0  # when the loop last went round, of its own clock
     _work: dict[HostKey, _Work] = field(default_factory=dict)
+    _counts: Counter[str] = field(default_factory=Counter)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _retries: Bucket | None = None
 
@@ -160,6 +162,7 @@ class Loop:
                 self.queue.done(turn.key)
                 self.queue.add(replace(turn, due=at.now + pause))
                 continue
+            self._counts[turn.key[0]] += 1
             work = self._work[turn.key] = _Work(self._asked(turn.key, spec))
             work.task = asyncio.create_task(self._one(turn.key, work), name=spec.label)
 
@@ -167,11 +170,8 @@ class Loop:
         """Environments that have their share: none has the last quarter while there are others."""
         if len(self.environments.places) < 2:
             return set()
-        counts: dict[str, int] = {}
-        for environment, _ in self._work:
-            counts[environment] = counts.get(environment, 0) + 1
         most = self.rules.passes - self.rules.passes // 4
-        return {name for name, count in counts.items() if count >= most}
+        return {name for name, count in self._counts.items() if count >= most}
 
     def _retry(self, now: float) -> float:
         """Seconds that a second try has to wait: there are only so many, whoever they are for."""
@@ -233,7 +233,8 @@ class Loop:
 
     def _ended(self, about: HostSpec, ended: Passed | None) -> None:
         key = (about.environment, about.name)
-        self._work.pop(key, None)
+        del self._work[key]
+        self._counts[key[0]] -= 1
         at, spec = self.moment(), self.environments.host(key)
         self.queue.done(key)
         if spec is None:

@@ -34,7 +34,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _run_once(self) -> None:
         inside = cast(Any, self)
         if not inside._ready and inside._scheduled:
-            self._now = max(self._now, min(one.when() for one in inside._scheduled))
+            self._now = max(self._now, inside._scheduled[0].when())
         cast(Any, super())._run_once()
 
 
