@@ -52,6 +52,13 @@ def _cache_dir() -> Path:
     return _directory("CACHE_DIRECTORY", "XDG_CACHE_HOME", ".cache")
 
 
+def _ssh_key() -> Path | None:
+    """What systemd gave to the service (systemd.exec(5), LoadCredential=)."""
+    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(given) / "ssh_key" if given else None
+    return path if path is not None and path.is_file() and path.stat().st_size else None
+
+
 def _socket() -> Path:
     """systemd's own, else the user's, else beside the record."""
     given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
@@ -87,7 +94,11 @@ class Settings(BaseSettings):
         default_factory=_cache_dir,
         description="What can be made again. Default: $CACHE_DIRECTORY, $XDG_CACHE_HOME/fleet or ~/.cache/fleet.",
     )
-    key_file: AnyPath | None = Field(None, description="SSH key offered to hosts for which the repository names none.")
+    key_file: AnyPath | None = Field(
+        default_factory=_ssh_key,
+        description="SSH key offered to hosts for which the repository names none. Default: systemd's credential "
+        "ssh_key, where there is one.",
+    )
     age_dir: AnyPath = Field(
         default_factory=lambda: _xdg("XDG_CONFIG_HOME", ".config") / "fleet/age",
         description="Age identities, ENVIRONMENT.txt each. Default: $XDG_CONFIG_HOME/fleet/age or ~/.config/fleet/age.",

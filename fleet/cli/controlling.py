@@ -20,7 +20,7 @@ def client_of(invocation: Invocation) -> ControllerClient:
     """Where it listens is a setting."""
     from fleet.transports.controller import ControllerClient
 
-    return ControllerClient(settings_of(invocation).socket)
+    return ControllerClient(settings_of(invocation, anywhere=True).socket)
 
 
 def meant(hosts: Sequence[Mapping[str, Any]], environments: Sequence[str], patterns: Sequence[str]) -> list[str]:

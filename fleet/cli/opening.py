@@ -34,8 +34,9 @@ def find_repository(start: Path) -> Path:
     )
 
 
-def settings_of(invocation: Invocation) -> Settings:
-    """The process's settings with what the command line says. Raises UsageError when there is no repository."""
+def settings_of(invocation: Invocation, anywhere: bool = False) -> Settings:
+    """The process's settings with what the command line says. Raises UsageError when there is no repository, unless
+    that does not matter (anywhere)."""
     from fleet.settings import Settings
 
     flags: dict[str, object] = {"trace": True} if invocation.trace else {}
@@ -47,7 +48,7 @@ def settings_of(invocation: Invocation) -> Settings:
     if invocation.color is None:
         invocation.color = {"always": True, "never": False}.get(settings.color)
     invocation.trace = settings.trace
-    if invocation.repository is None:
+    if invocation.repository is None and not anywhere:
         return Settings(**flags, repository=find_repository(settings.repository))
     return settings
 

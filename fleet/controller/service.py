@@ -209,12 +209,12 @@ class Service:
     async def _live(self) -> None:
         """The watchdog is fed only while the loop goes round."""
         while True:
-            await asyncio.sleep(min(self.habits.watchdog or 5.0, 5.0))
             if self.loop.moment().now - self.loop.turned < 5.0:
                 self.notify.alive()
             verdicts = Counter(one.verdict or "not looked at" for one in self.loop.standings.values())
             self._rolled.set()  # waves wait for time, too
             self.notify.status(", ".join(f"{count} {name}" for name, count in verdicts.most_common()))
+            await asyncio.sleep(min(self.habits.watchdog or 2.0, 2.0))
 
     # -- what it says -------------------------------------------------------------------------------------------
 

@@ -19,7 +19,9 @@ from pathlib import Path
 from fleet.desired import git
 from fleet.errors import GitError
 
-CURRENT = "current"
+CURRENT, CONFIG = "current", "config"
+# Whoever owns the repository: its path stands in our settings, so that it is meant. See git-config(1), safe.directory.
+TRUSTED = "[safe]\n\tdirectory = *\n"
 PACKS = 50  # from so many on, all is fetched anew
 SIZE = 4 * 1024 * 1024  # of a file that Git writes, in blocks of 512 bytes: 2 GiB
 _SAFE = (
@@ -57,9 +59,10 @@ class Mirror:
     async def open(self) -> str:
         """The last good commit of an earlier life, or ""."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self._folder / CONFIG).write_text(TRUSTED)
         kept = self._kept()
         for one in self._folder.iterdir():
-            if one.name not in (CURRENT, kept):
+            if one.name not in (CURRENT, CONFIG, kept):
                 one.unlink() if one.is_symlink() else shutil.rmtree(one)
         if kept:
             self.commit = await self._tip(self.repository)
@@ -185,7 +188,11 @@ class Mirror:
             ssh += ["-o", "IdentitiesOnly=yes", "-i", _quoted(access.key)]
         if access.known_hosts is not None:
             ssh += ["-o", _quoted(f"UserKnownHostsFile={access.known_hosts}")]
-        ours = {"GIT_SSH_COMMAND": " ".join(ssh), "GIT_ASKPASS": "true", "GIT_CONFIG_GLOBAL": "/dev/null"}
+        ours = {
+            "GIT_SSH_COMMAND": " ".join(ssh),
+            "GIT_ASKPASS": "true",
+            "GIT_CONFIG_GLOBAL": str(self._folder / CONFIG),
+        }
         found = git.environment() | ours
         if access.token is not None and _scheme(self._remote) in ("http", "https"):
             try:

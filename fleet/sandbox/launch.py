@@ -120,7 +120,8 @@ mkdir -p "$r/.old"
 cd "$r"
 pivot_root . .old
 exec </dev/null >/dev/null 2>&1
-exec chroot . sh -c 'umount -l /.old
+# Its own mounts reach its services, as on a machine of its own: credentials of services need that.
+exec chroot . sh -c 'umount -l /.old; mount --make-rshared /
 exec env -i "FLEET_SANDBOX_HOST=$FLEET_SANDBOX_HOST" container=fleet \
   PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --log-target=null'
 """

@@ -50,7 +50,8 @@ class Identities:
         """The environment's own identity; None: whoever runs fleet uses their own keys."""
         if not environment:
             return None
-        given = (self.credentials / f"age.{environment}",) if self.credentials is not None else ()
+        names = (f"age.{environment}", f"age_{environment}.txt")  # alone, or of a directory called age
+        given = () if self.credentials is None else tuple(self.credentials / name for name in names)
         return next((path for path in (*given, self.directory / f"{environment}.txt") if path.is_file()), None)
 
     @property

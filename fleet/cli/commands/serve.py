@@ -10,7 +10,7 @@ import click
 
 from fleet.cli.answer import Answer
 from fleet.cli.exit_codes import ExitCode
-from fleet.cli.opening import open_app
+from fleet.cli.opening import open_app, settings_of
 from fleet.cli.options import Invocation
 from fleet.cli.options import command as fleet_command
 
@@ -34,9 +34,12 @@ def command(invocation: Invocation) -> Answer:
     that what others change there is found and corrected. What does not compile changes nothing. Ctrl-C, or the service
     manager, ends it in order: steps that are under way are finished, for a while.
     """
+    from fleet.app import App
     from fleet.cli.run_async import run_async
 
-    return run_async(_serve(open_app(invocation)))
+    settings = settings_of(invocation, anywhere=True)
+    app = App(settings, masker=invocation.masker) if settings.remote else open_app(invocation)
+    return run_async(_serve(app))
 
 
 async def _serve(app: App) -> Answer:

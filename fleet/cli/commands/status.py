@@ -19,7 +19,7 @@ from fleet.cli.ranges import by_environment
 from fleet.cli.render_plan import COLORS
 from fleet.cli.selection import selects_hosts
 from fleet.cli.times import ago, iso
-from fleet.errors import TransportError
+from fleet.errors import TransportError, UsageError
 from fleet.model.change import Verdict
 from fleet.model.host import HostSpec
 
@@ -49,7 +49,12 @@ def command(invocation: Invocation, selection: Selection) -> Answer:
     from fleet.cli.run_async import run_async
 
     live = _live(invocation)
-    app, fleet = open_fleet(invocation)
+    try:
+        app, fleet = open_fleet(invocation)
+    except UsageError:
+        if live is None:
+            raise
+        return _without_repository(live)  # on the machine of the service there need not be one
     hosts = app.select(fleet, selection)
     known, cut = run_async(_read(app))
     passes = [known.get((host.environment, host.name)) for host in hosts]
@@ -68,6 +73,13 @@ def command(invocation: Invocation, selection: Selection) -> Answer:
         ],
     }
     return Answer(text, document, ExitCode(code))
+
+
+def _without_repository(live: dict[str, Any]) -> Answer:
+    now = time.time()
+    verdicts = [name for one in live["environments"] for name, count in one["verdicts"].items() if count]
+    code = exit_code(Verdict(name) if name else Verdict.UNKNOWN for name in verdicts)
+    return Answer("\n".join([*controller_lines(live, now), *environment_lines(live, now)]), {"controller": live}, code)
 
 
 def _live(invocation: Invocation) -> dict[str, Any] | None:
