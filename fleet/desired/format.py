@@ -130,6 +130,28 @@ SECRETS = Shape(
 )
 LABELS = Shape("map", "Labels that roles match, by name.", each=TEXT)
 DRIFT = text("What happens when a host moved and Git did not.", "correct", "report")
+ROLLOUT = Shape(
+    "map",
+    "How a new revision comes to the hosts; obeyed by `fleet serve`.",
+    {
+        "waves": Shape("list", "Hosts that have it after each wave, [1, 10%, 100%] unless said.", each=TEXT),
+        "max_failed": text("So many hosts, or 5% of the environment's, may fail; one more stops it. 2% unless said."),
+        "max_unreachable": text("The same of hosts that cannot be reached; 10% unless said."),
+        "pause": text("Time between two waves, such as 30s or 5m; none unless said."),
+        "stable_for": text("Time that a wave must stay right before the next; none unless said."),
+        "order": text("A label: hosts take their turn by its value, then by name; those without it come last."),
+    },
+)
+WINDOW = Shape(
+    "map",
+    "A change window.",
+    {
+        "cron": text('When it opens: minute hour day month weekday, such as "0 22 * * 1-5".'),
+        "duration": text("How long it stays open, such as 4h."),
+        "timezone": text("Time zone of `cron`, such as Europe/Berlin; UTC unless said."),
+    },
+)
+WINDOWS = Shape("map", "When changes may start, by name; always unless said.", each=WINDOW, noun="window")
 MATCH = Shape("map", "Labels a host must have; a list means any of these.", each=ANY)
 ROLES = Shape(
     "map",
@@ -212,6 +234,9 @@ def documents(kinds: Mapping[str, Kind]) -> dict[str, Shape]:
                 "apis": APIS,
                 "drift": DRIFT,
                 "secrets": SECRETS,
+                "rollout": ROLLOUT,
+                "windows": WINDOWS,
+                "sweep": text("How often `fleet serve` looks at each host, 60s unless said, at least 1s."),
             },
         ),
         "hosts": Shape(
