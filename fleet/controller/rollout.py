@@ -22,7 +22,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from fleet.controller import rollout_words as words
-from fleet.controller.rollout_verdicts import Standing, becomes
+from fleet.controller.rollout_verdicts import CONVERGED, Standing, becomes
 from fleet.controller.view import RolloutView
 from fleet.model.change import Verdict
 from fleet.model.natural import natural
@@ -96,9 +96,10 @@ class Rollout:
 
     def finished(self, name: str, verdict: Verdict, now: float) -> None:
         """After the pass that `started` spoke of, and after any later one: the last verdict counts, so that a host may
-        fail after all, or recover. Of hosts that had no turn yet it says nothing."""
+        fail after all, or recover. Of hosts that had no turn yet it says nothing; when all is done, only of those who
+        recover."""
         was = self._standing(name)
-        if was is None or self._state == "done":
+        if was is None or (self._state == "done" and verdict not in CONVERGED):
             return
         if verdict is Verdict.PENDING:  # nobody was allowed to change it: it has its turn again
             if was is Standing.UNDER_WAY:

@@ -17,12 +17,12 @@ class Standing(StrEnum):
 
 
 # DRIFTED: what the revision brings is there, and what somebody else changed is only to be reported.
-_CONVERGED = (Verdict.IN_SYNC, Verdict.CHANGED, Verdict.WAITING, Verdict.DRIFTED)
+CONVERGED = (Verdict.IN_SYNC, Verdict.CHANGED, Verdict.WAITING, Verdict.DRIFTED)
 
 
 def becomes(was: Standing, verdict: Verdict, lately: bool) -> Standing:
     """lately: it came to be as it is a short while ago. Whatever is not certain is a failure."""
-    if verdict in _CONVERGED:
+    if verdict in CONVERGED:
         return Standing.CONVERGED
     if verdict is not Verdict.UNREACHABLE or was is Standing.FAILED:
         return Standing.FAILED  # silence does not undo a failure

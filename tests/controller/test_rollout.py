@@ -99,12 +99,13 @@ def test_a_canary_that_cannot_be_reached_leaves_its_place_to_the_next() -> None:
 
 
 def test_too_many_that_cannot_be_reached_stop_it() -> None:
-    one = rollout(RolloutPolicy((ALL,), max_unreachable=Share(2)), 50)
+    one = rollout(RolloutPolicy((Share(40), ALL), max_failed=Share(39), max_unreachable=Share(2)), 100)
     play(one, lambda name: Verdict.UNREACHABLE)
+    assert one.startable(0) == [] and one.view().hosts - len(one.released()) == 58
     assert one.reason == "3 hosts cannot be reached where 2 may: web-1, web-2, web-3"
     for name in one.under_way():
         one.finished(name, Verdict.UNREACHABLE, 0)
-    assert one.reason.endswith(": web-1, web-2, web-3, web-4, web-5 and 45 more")
+    assert one.reason.endswith(": web-1, web-2, web-3, web-4, web-5 and 37 more")
 
 
 def test_who_does_not_have_it_is_named_when_it_is_done() -> None:
@@ -112,6 +113,10 @@ def test_who_does_not_have_it_is_named_when_it_is_done() -> None:
     bad = {"web-9": Verdict.CONFLICT, "web-7": Verdict.UNREACHABLE}
     play(one, lambda name: bad.get(name, Verdict.CHANGED))
     assert (one.state, one.reason) == ("done", "failed: web-9; not reached yet: web-7")
+    one.finished("web-1", Verdict.FAILED, 9000)  # another day's trouble
+    one.finished("web-9", Verdict.UNREACHABLE, 9000)
+    one.finished("web-7", Verdict.CHANGED, 9000)
+    assert (one.state, one.reason) == ("done", "failed: web-9")
 
 
 def test_a_wave_waits_until_the_one_before_was_right_for_a_while_and_a_pause_longer() -> None:
@@ -169,6 +174,17 @@ def test_a_person_says_go_on_and_the_budget_counts_anew() -> None:
     one.resume(20)
     play(one, lambda name: Verdict.CHANGED, 20)
     assert (one.state, one.reason) == ("done", "failed: web-1, web-2, web-3, web-4")
+
+
+def test_who_was_forgiven_and_recovered_may_fail_again_and_counts() -> None:
+    one = rollout(RolloutPolicy((Share(1), ALL), max_failed=NONE), 20)
+    play(one, lambda name: Verdict.FAILED)
+    one.resume(0)
+    one.finished("web-1", Verdict.FAILED, 1)
+    assert one.state == "running", "nothing new"
+    one.finished("web-1", Verdict.CHANGED, 2)
+    one.finished("web-1", Verdict.FAILED, 3)
+    assert one.reason == "1 host failed where none may: web-1"
 
 
 def test_what_was_not_to_be_changed_yet_has_its_turn_again() -> None:

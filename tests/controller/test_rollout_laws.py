@@ -35,6 +35,9 @@ class Laws(RuleBasedStateMachine):
         self.now += seconds
 
     @rule(most=st.integers(1, 12))
+    def a_few_begin(self, most: int) -> None:
+        self.some_begin(most)
+
     def some_begin(self, most: int) -> None:
         stopped = self.one.state in ("stopped", "done")
         found = self.one.startable(self.now)
@@ -65,6 +68,12 @@ class Laws(RuleBasedStateMachine):
     @rule(data=st.data(), verdict=verdicts)
     def one_finishes(self, data: st.DataObject, verdict: Verdict) -> None:
         self.finish(data.draw(st.sampled_from(self.one.under_way())), verdict)
+
+    @rule(said=st.lists(verdicts, min_size=1))
+    def a_round(self, said: list[Verdict]) -> None:
+        self.some_begin(len(said))
+        for name, verdict in zip(self.one.under_way(), said, strict=False):
+            self.finish(name, verdict)
 
     @precondition(lambda self: self.begun)
     @rule(data=st.data(), verdict=verdicts)

@@ -41,6 +41,8 @@ CASES = [
     ("the first of two hours", [SMALL], "2024-10-27 00:29", False, "2024-10-27 00:30"),
     ("while clocks are set back", [SMALL], "2024-10-27 01:05", True, "2024-10-27 01:30"),
     ("not in the second of two hours", [SMALL], "2024-10-27 01:30", False, "2024-10-28 01:30"),
+    ("in the second of two hours, tomorrow's", [Window("x", "30 2 * * *", 600, "Europe/Berlin")],
+     "2024-10-27 01:05", False, "2024-10-28 01:30"),
     ("four hours as they pass, in autumn", [LATE], "2024-10-27 02:59", True, "2024-10-27 03:00"),
     ("both of two hours, for what is hourly", [HOURLY], "2024-10-27 01:20", True, "2024-10-27 01:25"),
     ("before the second of two hours", [HOURLY], "2024-10-27 00:30", False, "2024-10-27 01:15"),
