@@ -112,7 +112,7 @@ class Rollout:
             self._reason = self._trouble() or self._reason  # it may have become worse
 
     def returned(self, names: Iterable[str]) -> None:
-        """They were under way, and nothing came of it: the controller ended, or something else was in the way."""
+        """They were under way, and nothing came of it."""
         for name in names:
             self._groups[Standing.UNDER_WAY].pop(name, None)
         self._line_up()
@@ -124,6 +124,10 @@ class Rollout:
     def released(self) -> frozenset[str]:
         """Who may have the revision at any time, as often as it takes: all who had their turn."""
         return frozenset(self.hosts) - self._waiting.keys()
+
+    def releases(self, name: str) -> bool:
+        """The same of one host; whom the revision does not change may have it, too."""
+        return name not in self._waiting
 
     def wait(self, now: float) -> float | None:
         """Seconds until time alone may change something; None: never."""
@@ -138,8 +142,7 @@ class Rollout:
 
     def view(self) -> RolloutView:
         converged, failed, unreachable = (len(self._groups[one]) for one in list(Standing)[1:])
-        waves, hosts = len(self._sizes), len(self.hosts)
-        counts = (self._wave, waves, hosts, converged, failed, unreachable)
+        counts = (self._wave, len(self._sizes), len(self.hosts), converged, failed, unreachable)
         return RolloutView(self.revision, self._state, *counts, self.reason)
 
     def said(self, now: float) -> dict[str, Any]:

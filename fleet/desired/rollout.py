@@ -21,6 +21,13 @@ from fleet.model.value import Node, children, member
 
 _SHARE = re.compile(r"(?P<number>[0-9]{1,6})(?P<percent>%?)\Z")
 _A_DAY = datetime(2024, 1, 1, tzinfo=UTC)
+_NO_ZONES = (
+    "localtime",
+    "posixrules",
+    "right",
+    "posix",
+    "Factory",
+)  # another time on each machine, or no people's time
 _CRON = 'minute hour day month weekday, such as "0 22 * * 1-5"'
 
 
@@ -132,6 +139,8 @@ def _cron(value: object) -> str:
 
 def _zone(value: object) -> str:
     try:
+        if str(value).partition("/")[0] in _NO_ZONES:
+            raise ValueError(value)
         return ZoneInfo(str(value)).key
     except (LookupError, ValueError, OSError) as error:  # a folder of zones is an OSError
         raise _NoZone(str(value)) from error

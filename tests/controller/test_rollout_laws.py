@@ -132,7 +132,8 @@ class Laws(RuleBasedStateMachine):
     @invariant()
     def who_has_it_is_told(self) -> None:
         view = self.one.view()
-        assert self.one.released() == self.begun and set(self.one.under_way()) <= self.begun
+        assert {name for name in self.one.hosts if self.one.releases(name)} == self.one.released() == self.begun
+        assert set(self.one.under_way()) <= self.begun
         assert view.converged + view.failed + view.unreachable + len(self.one.under_way()) == len(self.begun)
         assert (self.one.reason != "") >= (view.state in ("stopped", "pausing"))
         if view.state == "done":

@@ -58,7 +58,10 @@ def test_they_are_no_change_of_any_host() -> None:
     assert _compiled().hosts["web"].digest == _compiled(base=BASE).hosts["web"].digest
 
 
-@pytest.mark.parametrize("zone", ["Europe", "/etc/localtime", "Europe/../Europe/Berlin", "\\0", "\\u0007", "é"])
+@pytest.mark.parametrize(
+    "zone",
+    ["Europe", "/etc/localtime", "Europe/../Europe/Berlin", "\\0", "\\u0007", "é", "localtime", "right/UTC", "berlin"],
+)
 def test_a_zone_is_a_name_and_no_path(zone: str) -> None:
     text = f'windows: {{"w\\u0007": {{cron: 0 0 * * *, duration: 1h, timezone: "{zone}"}}}}\n'
     files = {"dev/environment.yaml": text.encode(), "dev/hosts.yaml": b"hosts: {}"}
