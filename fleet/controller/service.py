@@ -273,6 +273,7 @@ class Service:
             parked=stands.parked,
             paused=self.orders.over(spec) is not None,
             error="" if last is None or last.error is None else str(last.error),
+            seconds=0.0 if last is None else sum(last.seconds.values()),
         )
 
     def metrics(self) -> str:
