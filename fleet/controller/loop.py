@@ -26,6 +26,7 @@ from fleet.model.step import Outcome
 from fleet.pacing.bucket import Bucket
 
 FULL = 3600.0  # seconds after which everything is looked at again, whatever the witnesses say
+AT_ONCE = 8  # passes that begin in one turn of the loop
 RECORD_AGAIN = 5.0  # seconds until a host is tried again whose intent could not be recorded
 
 
@@ -120,6 +121,9 @@ class Loop:
             self._start()
             at = self.moment()
             self.turned = at.now
+            if self.running < self.rules.passes and self.queue.due(at.now):
+                await asyncio.sleep(0)  # those that began come first, and whoever else wants to be heard
+                continue
             wait = self.queue.wait(at.now) if self.running < self.rules.passes else None
             try:
                 async with asyncio.timeout(min(wait if wait is not None else 1.0, 1.0) or 0.01):
@@ -150,7 +154,7 @@ class Loop:
 
     def _start(self) -> None:
         at = self.moment()
-        while self.running < self.rules.passes:
+        for _ in range(min(AT_ONCE, self.rules.passes - self.running)):
             turn = self.queue.take(at.now, self._full())
             if turn is None:
                 return

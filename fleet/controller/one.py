@@ -191,7 +191,9 @@ def _closed(resource: Resource, withheld: Collection[str]) -> bool:
 
 def _shielded(spec: HostSpec, withheld: Collection[str]) -> HostSpec:
     """What held a secret until now is not shown on its way to what holds none."""
-    if not any(_closed(one, withheld) and not one.secrets and not one.sensitive for one in spec.resources):
+    if not withheld or not any(
+        _closed(one, withheld) and not one.secrets and not one.sensitive for one in spec.resources
+    ):
         return spec
     found = (
         replace(one, sensitive=True) if not one.secrets and _closed(one, withheld) else one for one in spec.resources
