@@ -276,8 +276,8 @@ class Service:
             seconds=0.0 if last is None else sum(last.seconds.values()),
         )
 
-    def metrics(self) -> str:
-        return self.counted.text(self.view(), [*self.hosts()], time.time())
+    def metrics(self, openmetrics: bool = False) -> str:
+        return self.counted.text(self.view(), self.hosts(), time.time(), openmetrics)
 
     def events(self, after: int = 0) -> AsyncIterator[Event]:
         return self.events_.after(after)

@@ -114,8 +114,8 @@ class Controller(Protocol):
         """From that number on as far as kept, then as they happen, until the caller stops."""
         ...
 
-    def metrics(self) -> str:
-        """In the text format of Prometheus."""
+    def metrics(self, openmetrics: bool = False) -> str:
+        """In the text format of Prometheus, or as OpenMetrics, with the traces of passes."""
         ...
 
     def look(self) -> None:

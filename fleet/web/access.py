@@ -1,6 +1,7 @@
 """Who may ask what. One table of routes; what is not in it is not allowed.
 
-On the unix socket who asks is known by the user id that the kernel gives (unix(7), SO_PEERCRED); over TCP by a token.
+On the unix socket who asks is known by what the kernel says of the user; over TCP by a token. Neither stands in for the
+other: a token is not looked at on the unix socket.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from starlette.requests import Request
+from fleet.web.peer import NOBODY, Peer
 
 Permission = Literal["nobody", "anybody", "read", "operate", "hook"]
 Role = Literal["", "reader", "operator"]
@@ -23,13 +24,21 @@ TABLE: Mapping[tuple[str, str], Permission] = {
     ("GET", "/readyz"): "anybody",
     ("GET", "/metrics"): "read",
     ("GET", "/v1/status"): "read",
+    ("GET", "/v1/environments"): "read",
+    ("GET", "/v1/environments/{environment}"): "read",
     ("GET", "/v1/hosts"): "read",
     ("GET", "/v1/hosts/{environment}/{name}"): "read",
+    ("GET", "/v1/drift"): "read",
+    ("GET", "/v1/queue"): "read",
     ("GET", "/v1/events"): "read",
     ("GET", "/v1/openapi.json"): "read",
     ("POST", "/v1/reconcile"): "operate",
     ("POST", "/v1/orders"): "operate",
     ("POST", "/v1/orders/lift"): "operate",
+    ("POST", "/v1/freeze"): "operate",
+    ("DELETE", "/v1/freeze"): "operate",
+    ("POST", "/v1/pause"): "operate",
+    ("POST", "/v1/resume"): "operate",
     ("POST", "/v1/rollouts/{environment}/resume"): "operate",
     ("POST", "/hooks/git"): "hook",
 }
@@ -57,37 +66,54 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """uids: who may operate over the unix socket. names: that the server is called by over TCP, with their port."""
+    """uids: who may operate over the unix socket; groups: group id → what its members may there.
+
+    names: that the server is called by over TCP, with their port as people write it. scheme: what people write before
+    it: "https" where something in front of this server ends TLS.
+    """
 
     uids: frozenset[int]
     tokens: tuple[Token, ...] = ()
     names: frozenset[str] = frozenset()
+    groups: Mapping[int, Role] = field(default_factory=dict)
+    scheme: Literal["http", "https"] = "http"
 
-    def asker(self, request: Request) -> Asker:
-        uid = request.scope.get("state", {}).get("uid")
-        if uid is not None:
-            return Asker(f"{_user(uid)}@localhost", "operator" if uid in self.uids else "")
-        return self._by_token(request.headers.get("authorization", ""))
+    def asker(self, peer: Peer | None, authorization: str) -> Asker:
+        """authorization: the header; its role is "" when nobody is known by it."""
+        if peer is None:
+            return self._by_token(authorization)
+        name = f"{_user(peer.uid)}@localhost"
+        if peer.uid == NOBODY:
+            return Asker(name, "")
+        roles = {self.groups[gid] for gid in peer.gids & self.groups.keys()}
+        if peer.uid in self.uids or "operator" in roles:
+            return Asker(name, "operator")
+        return Asker(name, "reader" if "reader" in roles else "")
 
     def _by_token(self, said: str) -> Asker:
         scheme, _, value = said.partition(" ")
         digest = hashlib.sha256(value.strip().encode()).hexdigest()
         found = Asker("", "")
         for one in self.tokens:  # all of them, so that the time says nothing
-            if hmac.compare_digest(one.digest, digest) and scheme.lower() == "bearer":
+            if hmac.compare_digest(one.digest.encode(), digest.encode()) and scheme.lower() == "bearer":
                 found = Asker(one.name, one.role)
         return found
 
-    def refused(self, request: Request) -> str:
+    def refused(self, peer: Peer | None, headers: Mapping[str, str]) -> str:
         """Why a page of somebody else in a browser may not speak for its user; "" when Host and Origin are ours."""
-        over_socket = request.scope.get("state", {}).get("uid") is not None
-        host = request.headers.get("host", "")
-        if not over_socket and host not in self.names:
+        if peer is None and headers.get("host", "").lower() not in self.names:
             return "this server is not called that"
-        origin = request.headers.get("origin")
-        if origin is not None and (over_socket or origin.partition("://")[2] not in self.names):
+        origin = headers.get("origin")
+        # Browsers have no unix sockets: who names an origin there is not who it says.
+        if origin is not None and (peer is not None or origin.lower() not in self._origins):
+            return "asked by a page of another origin"
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             return "asked by a page of another origin"
         return ""
+
+    @property
+    def _origins(self) -> frozenset[str]:
+        return frozenset(f"{self.scheme}://{name}" for name in self.names)
 
 
 def _user(uid: int) -> str:

@@ -1,55 +1,68 @@
-"""What every request and answer is bounded by."""
+"""What every connection, request and answer is bounded by."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive
 
+# A hook's body is what is signed, so all of it is read before anybody is known to have sent it. GitHub sends up to
+# 25 MiB, for pushes that nobody makes by hand; one that is refused costs nothing but the wait for the next fetch.
 BODY = 1024 * 1024
-HEADERS = [
+SAID = 64 * 1024  # bytes of any other body: a thousand host names
+HEADERS = (
     (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
     (b"referrer-policy", b"no-referrer"),
-]
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
 
 
-class Bounded:
-    """A body of at most BODY bytes, read before anybody works on it; headers that keep browsers from guessing."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """connections: at one place at once; one more is closed. head: bytes of a request's head. idle: seconds between two
+    requests; slow: seconds that a request's head, its body, or the reading of an answer may stand still or take."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        body, more = b"", scope["method"] not in ("GET", "HEAD")
-        while more and len(body) <= BODY:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message["type"] == "http.request" and message.get("more_body", False)
-        if len(body) > BODY:
-            await JSONResponse({"error": f"more than {BODY} bytes"}, 413)(scope, receive, _with_headers(send))
-            return
-        given = False
-
-        async def again() -> Message:
-            nonlocal given
-            if given or scope["method"] in ("GET", "HEAD"):
-                return await receive()
-            given = True
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        await self._app(scope, again, _with_headers(send))
+    connections: int = 128
+    head: int = 16 * 1024
+    idle: int = 30
+    slow: float = 10.0
 
 
-def _with_headers(send: Send) -> Send:
-    async def sending(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", []), *HEADERS]
-        await send(message)
+class TooLargeError(Exception):
+    """A body is."""
 
-    return sending
+
+async def body_of(receive: Receive, announced: str | None, most: int) -> bytes:
+    """The whole of it. announced: Content-Length, if there is one: what is too large is not read. Raises
+    TooLargeError, EOFError: the sender went away."""
+    if announced is not None and (not announced.isascii() or not announced.isdigit() or int(announced[:20]) > most):
+        raise TooLargeError
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise EOFError
+        part = message.get("body", b"")
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            raise TooLargeError
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def again(body: bytes, receive: Receive) -> Receive:
+    """A receive that hands over what was read already, and then what comes."""
+    given = False
+
+    async def receiving() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receiving

@@ -1,114 +1,101 @@
-"""Answering: on a unix socket, and on a TCP address where that is wanted, until the block ends."""
+"""Answering: on a unix socket, and on a TCP address where that is wanted, until the block ends.
+
+Each place has connections of its own, so that who fills one of them keeps nobody from the other. Signals are the
+caller's: uvicorn's protocol is used, and not its server, which wants them.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import stat
-import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
 
-from fleet.errors import UsageError
+from fleet.web.limits import Limits
+from fleet.web.place import tcp_socket, unix_socket
+from fleet.web.protocol import Protocol
+from fleet.web.stream import Streams
 
-_UCRED = struct.Struct("3i")  # pid, uid, gid
-OPTIONS: dict[str, Any] = {
+GRACE = 1.0  # seconds for what is being answered when the block ends
+_OPTIONS: dict[str, Any] = {
+    "http": Protocol,
     "ws": "none",
     "lifespan": "off",
+    "interface": "asgi3",
     "log_config": None,
     "access_log": False,
-    "server_header": False,
-    "limit_concurrency": 200,
-    "timeout_keep_alive": 30,
-    "timeout_graceful_shutdown": 1,
-    "h11_max_incomplete_event_size": 64 * 1024,
+    "proxy_headers": False,
 }
 
 
-class _Protocol(H11Protocol):
-    """Tells the application who is at the other end of a unix socket."""
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        one = transport.get_extra_info("socket")
-        if one is not None and one.family == socket.AF_UNIX:
-            said = one.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-            self.app_state = {**self.app_state, "uid": _UCRED.unpack(said)[1]}
-
-
 @asynccontextmanager
-async def serving(app: Starlette, path: Path, address: tuple[str, int] | None = None) -> AsyncIterator[None]:
-    """Raises UsageError: somebody else has the place."""
-    sockets = [_unix(path)]
-    try:
+async def serving(
+    app: Starlette,
+    path: Path,
+    address: tuple[str, int] | None = None,
+    group: int | None = None,
+    limits: Limits | None = None,
+) -> AsyncIterator[int]:
+    """The TCP port (0: none), of use where the address has port 0. group: whose members may connect to the unix socket.
+    Raises UsageError: somebody else has the place."""
+    limits = limits or Limits()
+    async with AsyncExitStack() as stack:
+        sockets = [stack.enter_context(unix_socket(path, group))]
         if address is not None:
-            sockets.append(_tcp(address))
-        config = uvicorn.Config(app, http=_Protocol, **OPTIONS)
-        server = uvicorn.Server(config)
-        # Signals are the caller's.
-        task = asyncio.create_task(server._serve(sockets))
+            sockets.append(stack.enter_context(tcp_socket(address)))
+        places = [_Place(app, limits) for _ in sockets]
         try:
-            yield
+            for place, one in zip(places, sockets, strict=True):
+                await place.open(one)
+            yield 0 if address is None else sockets[1].getsockname()[1]
         finally:
-            server.should_exit = server.force_exit = True
-            await task
-    finally:
-        for one in sockets:
-            one.close()
-        _gone(path)
+            streams = getattr(app.state, "streams", None)
+            if isinstance(streams, Streams):
+                streams.close()
+            await asyncio.gather(*(place.close() for place in places))
 
 
-def _unix(path: Path) -> socket.socket:
-    """0600; a socket that nobody listens at any more is taken away, anything else is not."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        found = None
-    if found is not None:
-        if not stat.S_ISSOCK(found.st_mode) or _listens(path):
-            raise UsageError(f"{path} is taken: another controller, or no socket; name another with FLEET_SOCKET")
-        path.unlink()
-    one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    before = os.umask(0o177)
-    try:
-        one.bind(str(path))
-    except OSError as error:
-        one.close()
-        raise UsageError(f"{path}: {error.strerror or error}; name another place with FLEET_SOCKET") from error
-    finally:
-        os.umask(before)
-    one.listen(128)
-    one.setblocking(False)
-    return one
+class _Place:
+    def __init__(self, app: Starlette, limits: Limits) -> None:
+        self._limits, self._state = limits, ServerState()
+        self._config = uvicorn.Config(
+            app,
+            timeout_keep_alive=limits.idle,
+            h11_max_incomplete_event_size=limits.head,
+            **_OPTIONS,
+        )
+        self._config.load()
+        self._server: asyncio.Server | None = None
 
+    async def open(self, one: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        if one.family == socket.AF_UNIX:
+            self._server = await loop.create_unix_server(self._protocol, sock=one, backlog=128)
+        else:
+            self._server = await loop.create_server(self._protocol, sock=one, backlog=128)
 
-def _gone(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()
+    def _protocol(self) -> Protocol:
+        return Protocol(self._config, self._state, self._limits)
 
-
-def _listens(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as one:
-        try:
-            one.connect(str(path))
-        except OSError:
-            return False
-    return True
-
-
-def _tcp(address: tuple[str, int]) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        one = socket.create_server(address, family=family, backlog=128)
-    except OSError as error:
-        raise UsageError(f"{address[0]}:{address[1]}: {error.strerror or error}") from error
-    one.setblocking(False)
-    return one
+    async def close(self) -> None:
+        """No new connections; those that are idle end at once, others when they are answered, all after GRACE."""
+        if self._server is None:
+            return
+        self._server.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        if self._state.tasks:
+            await asyncio.wait(list(self._state.tasks), timeout=GRACE)
+        for connection in list(self._state.connections):
+            connection.transport.abort()
+        # Their requests end by themselves: whoever waits for a peer learns that it is gone.
+        if self._state.tasks:
+            await asyncio.wait(list(self._state.tasks), timeout=GRACE / 2)
+        for task in list(self._state.tasks):
+            task.cancel()
