@@ -69,9 +69,7 @@ async def test_a_user_who_is_not_named_gets_nothing_over_the_socket_not_even_wit
 
 
 @pytest.mark.parametrize(("role", "reads", "operates"), [("reader", 200, 403), ("operator", 200, 202)])
-async def test_members_of_a_group_may_what_the_group_may(
-    tmp_path: Path, role: Role, reads: int, operates: int
-) -> None:
+async def test_members_of_a_group_may_what_the_group_may(tmp_path: Path, role: Role, reads: int, operates: int) -> None:
     async with server(tmp_path, Access(frozenset({12345}), groups={os.getegid(): role})) as one:
         assert (await one.unix.get("/v1/status")).status_code == reads
         answer = await one.unix.post("/v1/reconcile", json={"hosts": ["dev/h1"]})
