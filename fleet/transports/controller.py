@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
 from fleet.errors import Failure, TransportError, UsageError
 
 SECONDS = 15.0
+SILENCE = 60.0  # of one who says every 15 seconds that it is still there
 
 
 class ControllerClient:
@@ -26,13 +28,22 @@ class ControllerClient:
         return self._ask("GET", "/v1/status")
 
     def hosts(self) -> list[dict[str, Any]]:
-        """See HostView."""
-        found: list[dict[str, Any]] = self._ask("GET", "/v1/hosts")["hosts"]
-        return found
+        """See HostView. All of them, by label."""
+        found: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            page = self._ask("GET", "/v1/hosts", query={"after": after})
+            found += page["hosts"]
+            after = page["after"]
+            if not after:
+                return found
 
     def metrics(self) -> str:
         with self._client() as client:
-            return client.get("/metrics").text
+            answer = client.get("/metrics")
+            if answer.is_error:
+                _checked(answer)
+            return answer.text
 
     def reconcile(self, hosts: Sequence[str]) -> int:
         """hosts: ENVIRONMENT/NAME. How many of them are known."""
@@ -45,19 +56,23 @@ class ControllerClient:
         return self._there("/v1/orders/lift", {"scope": scope})
 
     def go_on(self, environment: str) -> bool:
-        return self._there(f"/v1/rollouts/{environment}/resume", {})
+        return self._there(f"/v1/rollouts/{quote(environment, safe='')}/resume", {})
 
     def events(self, after: int = 0, follow: bool = True) -> Iterator[dict[str, Any]]:
         """From that number on; without follow, as far as there are any now."""
-        patience = None if follow else 0.5
+        patience = SILENCE if follow else 0.5
         with self._client(httpx.Timeout(SECONDS, read=patience)) as client:
             try:
                 with client.stream("GET", "/v1/events", params={"after": after}) as answer:
+                    if answer.is_error:
+                        answer.read()
+                        _checked(answer)
                     for line in answer.iter_lines():
                         if line.startswith("data: "):
                             yield json.loads(line.removeprefix("data: "))
             except httpx.ReadTimeout:
-                return
+                if follow:
+                    raise
 
     def _there(self, path: str, body: Mapping[str, Any]) -> bool:
         with self._client() as client:
@@ -67,9 +82,11 @@ class ControllerClient:
         _checked(answer)
         return True
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def _ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         with self._client() as client:
-            return _checked(client.request(method, path, json=body))
+            return _checked(client.request(method, path, json=body, params=query))
 
     @contextmanager
     def _client(self, timeout: httpx.Timeout | float = SECONDS) -> Iterator[httpx.Client]:
@@ -78,20 +95,34 @@ class ControllerClient:
             with httpx.Client(transport=transport, base_url="http://fleet", timeout=timeout, trust_env=False) as client:
                 yield client
         except httpx.ConnectError as error:
+            if _refused_to_us(error):
+                hint = "ask as the user that it runs as, or as root"
+                raise TransportError(Failure.AUTH, f"{self._path} may not be opened by this user", hint) from error
             hint = "start it with `fleet serve`, or say with FLEET_SOCKET where it listens"
             raise TransportError(Failure.REFUSED, f"no controller listens at {self._path}", hint) from error
         except httpx.HTTPError as error:
             raise TransportError(Failure.LOST, f"the controller at {self._path} does not answer: {error}") from error
 
 
+def _refused_to_us(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, PermissionError):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def _checked(answer: httpx.Response) -> dict[str, Any]:
+    status = answer.status_code
     try:
         found = answer.json()
     except ValueError as error:
-        raise TransportError(
-            Failure.ANSWER, f"the controller said something else (status {answer.status_code})"
-        ) from error
-    if answer.status_code >= 400:
-        raise UsageError(str(found.get("error", answer.status_code)))
-    assert isinstance(found, dict)
+        raise TransportError(Failure.ANSWER, f"the controller said something else (status {status})") from error
+    if not isinstance(found, dict):
+        raise TransportError(Failure.ANSWER, f"the controller said something else (status {status})")
+    said = str(found.get("error", status))
+    if status in (401, 403):
+        raise TransportError(Failure.AUTH, f"the controller says: {said}", "ask as the user that it runs as")
+    if status >= 500:
+        raise TransportError(Failure.SERVER, f"the controller says: {said}")
+    if status >= 400:
+        raise UsageError(said)
     return found

@@ -14,7 +14,7 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fleet.web.access import ALLOWED, TABLE, Access, Asker, Permission
-from fleet.web.limits import BODY, HEADERS, SAID, TooLargeError, again, body_of
+from fleet.web.limits import BODY, HEADERS, STRAY, TooLargeError, again, body_of
 from fleet.web.plain import Json
 
 _PATHS = tuple((method, compile_path(path)[0], needed) for (method, path), needed in TABLE.items())
@@ -38,7 +38,7 @@ class Guard:
         send, headers = _with_headers(send), Headers(scope=scope)
         needed = needed_for(scope["method"], scope["path"])
         no = self._refusal(scope, headers, needed)
-        most = BODY if needed == "hook" and no is None else SAID
+        most = BODY if needed in ("hook", "operate") and no is None else STRAY
         late: Response | None = None
         try:
             async with asyncio.timeout(self._slow):

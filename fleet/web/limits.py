@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from starlette.types import Message, Receive
 
-# A hook's body is what is signed, so all of it is read before anybody is known to have sent it. GitHub sends up to
-# 25 MiB, for pushes that nobody makes by hand; one that is refused costs nothing but the wait for the next fetch.
+# Bytes of a body. All of a hook's is signed, so all of it is read before anybody is known to have sent it: GitHub sends
+# up to 25 MiB, for pushes that nobody makes by hand, and one that is refused costs but the wait for the next fetch. An
+# operator may name forty thousand hosts in it.
 BODY = 1024 * 1024
-SAID = 64 * 1024  # bytes of any other body: a thousand host names
+STRAY = 64 * 1024  # of who may not ask, or asks for what needs none
 HEADERS = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),

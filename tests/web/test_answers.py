@@ -13,7 +13,7 @@ import pytest
 
 from fleet.controller.view import HostView
 from fleet.web.access import TABLE, Access
-from fleet.web.limits import BODY, SAID
+from fleet.web.limits import BODY, STRAY
 from fleet.web.plain import dumps, plain
 from fleet.web.said import meant, page
 from tests.web.fake import BODIES, HOSTILE, Fake, bearer, server
@@ -46,7 +46,7 @@ async def test_a_hook_says_look_and_nothing_else(tmp_path: Path) -> None:
         assert one.fake.asked == ["look"]
 
 
-@pytest.mark.parametrize("size", [SAID + 1, 10 * BODY])
+@pytest.mark.parametrize("size", [BODY + 1, 10 * BODY])
 async def test_what_is_too_large_is_not_worked_on(tmp_path: Path, size: int) -> None:
     async with server(tmp_path, OWN) as one:
 
@@ -61,6 +61,18 @@ async def test_what_is_too_large_is_not_worked_on(tmp_path: Path, size: int) -> 
             except httpx.TransportError:
                 pass
         assert one.fake.asked == []
+
+
+async def test_a_request_that_needs_no_body_has_no_large_one(tmp_path: Path) -> None:
+    async with server(tmp_path, OWN) as one:
+        for size, status in ((STRAY, 200), (STRAY + 1, 413)):
+            assert (await one.unix.request("GET", "/v1/status", content=b" " * size)).status_code == status
+
+
+async def test_ten_thousand_hosts_can_be_named(tmp_path: Path) -> None:
+    async with server(tmp_path, OWN) as one:
+        names = [f"production/host-{n:05}.example" for n in range(10_000)]
+        assert (await one.unix.post("/v1/reconcile", json={"hosts": names})).json() == {"hosts": 10_000}
 
 
 @pytest.mark.parametrize(
