@@ -36,6 +36,14 @@ async def test_a_head_that_comes_byte_by_byte_has_no_more_time(tmp_path: Path) -
         assert ended.result() == b""
 
 
+async def test_a_next_head_has_no_more_time_than_the_first(tmp_path: Path) -> None:
+    async with server(tmp_path, OWN, limits=QUICK) as one, connected(one.path) as (reader, writer):
+        writer.write(GET + b"\r\n")
+        await reader.readuntil(b"alive\n")
+        writer.write(GET)
+        assert await until_closed(reader) == b""
+
+
 async def test_a_head_that_is_too_large_is_not_read_on(tmp_path: Path) -> None:
     async with server(tmp_path, OWN) as one, connected(one.path) as (reader, writer):
         writer.write(GET + b"x: " + b"y" * 100_000)
@@ -60,7 +68,7 @@ async def test_who_is_not_known_is_not_listened_to_for_long(tmp_path: Path) -> N
 
 
 async def test_a_full_place_is_full_and_the_other_is_not(tmp_path: Path) -> None:
-    async with server(tmp_path, OWN, Fake(endless=True), Limits(connections=2)) as one:
+    async with server(tmp_path, OWN, Fake(endless=True), Limits(connections=2, slow=100)) as one:
         first = await asyncio.open_connection(ADDRESS, one.port)
         second = await asyncio.open_connection(ADDRESS, one.port)
         third = await asyncio.open_connection(ADDRESS, one.port)
