@@ -118,15 +118,15 @@ class Loop:
         """Until cancelled; passes under way go on."""
         while True:
             self._wake.clear()
-            self._start()
+            more = self._start()
             at = self.moment()
             self.turned = at.now
-            if self.running < self.rules.passes and self.queue.due(at.now):
+            if more:
                 await asyncio.sleep(0)  # those that began come first, and whoever else wants to be heard
                 continue
             wait = self.queue.wait(at.now) if self.running < self.rules.passes else None
             try:
-                async with asyncio.timeout(min(wait if wait is not None else 1.0, 1.0) or 0.01):
+                async with asyncio.timeout(min(wait or 1.0, 1.0)):  # an end wakes us, too
                     await self._wake.wait()
             except TimeoutError:
                 continue
@@ -152,12 +152,13 @@ class Loop:
             task.cancel()
         await asyncio.gather(self.halt(None, grace), *looking, return_exceptions=True)
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
+        """A few passes; whether there may be more of them."""
         at = self.moment()
         for _ in range(min(AT_ONCE, self.rules.passes - self.running)):
             turn = self.queue.take(at.now, self._full())
             if turn is None:
-                return
+                return False
             spec = self.environments.host(turn.key)
             if spec is None:
                 self.queue.done(turn.key)
@@ -169,6 +170,7 @@ class Loop:
             self._counts[turn.key[0]] += 1
             work = self._work[turn.key] = _Work(self._asked(turn.key, spec))
             work.task = asyncio.create_task(self._one(turn.key, work), name=spec.label)
+        return self.running < self.rules.passes
 
     def _full(self) -> set[str]:
         """Environments that have their share: none has the last quarter while there are others."""
