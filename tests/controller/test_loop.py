@@ -111,7 +111,7 @@ def test_hosts_that_never_answer_do_not_slow_another_environment() -> None:
 
     def p95(worlds: Mapping[str, object]) -> float:
         rig = Rig(worlds, passes=64)
-        virtually(rig.run(300))
+        virtually(rig.run(200))
         gaps = []
         for name in worlds:
             if name.startswith("prod"):
@@ -180,7 +180,7 @@ def test_what_somebody_changes_back_again_and_again_is_told_and_left_alone_for_a
 def test_nothing_is_written_while_it_is_not_allowed_and_drift_is_seen() -> None:
     rig = Rig({"dev-1": World()})
     rig.orders = "frozen"
-    virtually(rig.run(300))
+    virtually(rig.run(200))
     assert {result.verdict for _, result in rig.passed} == {Verdict.PENDING} and rig.journal.intents == []
 
 
