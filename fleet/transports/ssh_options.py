@@ -1,4 +1,4 @@
-"""asyncssh options, built once per distinct way to log in; building them reads keys and is slow (ssh-facts §4.2)."""
+"""asyncssh options, built once per distinct way to log in; building them reads keys and is slow."""
 
 from __future__ import annotations
 
