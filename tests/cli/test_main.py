@@ -181,6 +181,14 @@ def test_options_stand_before_or_after_the_command() -> None:
     assert json.loads(before.stdout)["command"] == "completion"
 
 
+def test_a_document_names_its_command_whatever_stands_before_it(tmp_path: Path) -> None:
+    """The first word may be an option's: a directory, a revision."""
+    (tmp_path / "environments").mkdir()
+    said = fleet("-C", str(tmp_path), "--json", "validate")
+    assert json.loads(said.stdout)["command"] == "validate"
+    assert json.loads(fleet("--json", "nope").stdout)["command"] == "fleet"
+
+
 def test_a_reader_that_goes_away_is_no_mistake() -> None:
     code = f"{sys.executable} -m fleet.cli.main completion bash | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=False)

@@ -44,7 +44,7 @@ def command(invocation: Invocation, /, *, run: int | None, limit: int, **which: 
     app = open_app(invocation)
     if run is None and not which["host"] and not which["resource"]:
         runs = run_async(_runs(app, limit, which["environment"]))
-        return Answer(runs_text(runs), {"runs": [_run_document(one) for one in runs]})
+        return Answer(runs_text(runs, which["environment"]), {"runs": [_run_document(one) for one in runs]})
     found, changes = run_async(_changes(app, run, {"run": run, "limit": limit, **which}))
     if run is not None and found is None:
         raise UsageError(f"there is no run {run}; `fleet history` lists them")
@@ -63,8 +63,8 @@ async def _changes(app: App, run: int | None, asked: dict[str, Any]) -> tuple[Ru
         return await history.run(run) if run is not None else None, await history.changes(**asked)
 
 
-def runs_text(runs: Sequence[RunRecord]) -> str:
-    """One line for each run; pure."""
+def runs_text(runs: Sequence[RunRecord], environment: str = "") -> str:
+    """One line for each run; pure. environment: the one that was asked for."""
     lines = []
     for one in runs:
         counts = ", ".join(f"{count:,} {verdict}" for verdict, count in one.verdicts.items())
@@ -72,7 +72,8 @@ def runs_text(runs: Sequence[RunRecord]) -> str:
         where = one.environment or "all environments"
         said = f"{one.id:>5}  {moment(one.started)}  {one.command} {where} at {one.revision[:12]} by {one.who}: {state}"
         lines.append(one_line(said))
-    return "\n".join(lines) or "nothing yet; `fleet plan` makes the first entry"
+    nothing = f"nothing yet of {one_line(environment)}; `fleet history` shows all" if environment else ""
+    return "\n".join(lines) or nothing or "nothing yet; `fleet plan` makes the first entry"
 
 
 def changes_text(changes: Sequence[ChangeRecord]) -> str:

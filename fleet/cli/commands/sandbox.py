@@ -128,12 +128,12 @@ for one in (up, down, listing, ssh):
 
 
 def _named(invocation: Invocation, environments: tuple[str, ...]) -> list[HostRequest]:
-    """The hosts of the repository's environments."""
+    """The hosts of the repository's environments; not those that are an API."""
     from fleet.app import Selection
     from fleet.sandbox import HostRequest
 
     app, fleet = open_fleet(invocation)
-    hosts = app.select(fleet, Selection(environments))
+    hosts = [host for host in app.select(fleet, Selection(environments)) if host.target.type == "ssh"]
     return [HostRequest(h.name, h.environment, h.target.address, h.target.port) for h in hosts]
 
 
