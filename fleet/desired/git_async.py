@@ -36,7 +36,9 @@ class Git:
     async def run(self, *words: str, at: Path) -> Said:
         """Whoever gives up waiting ends Git and all that it started. Raises GitError: no git, or too long an answer."""
         # The shell sets the limit and is replaced: Git and what it starts inherit it, with no moment before it holds.
-        limited = ("sh", "-c", f'ulimit -f {SIZE // 512}; exec "$@"', "sh", "git", *self.options, "-C", str(at), *words)
+        # With the signal ignored a write beyond it is an error like any other, which Git can tell.
+        limit = f"trap '' XFSZ; ulimit -f {SIZE // 512}; exec \"$@\""
+        limited = ("sh", "-c", limit, "sh", "git", *self.options, "-C", str(at), *words)
         try:
             process = await asyncio.create_subprocess_exec(
                 *limited, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=self.environment, start_new_session=True

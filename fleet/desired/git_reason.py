@@ -5,15 +5,14 @@ from __future__ import annotations
 
 LONGEST = 400  # characters of what a server may say in our name
 # Git's own framing, which says nothing of this failure.
-_EMPTY = ("please make sure you have the correct access rights", "and the repository exists", "fatal: could not read "
-          "from remote repository", "fatal: the remote end hung up unexpectedly", "hint:", "warning:")  # fmt: skip
+_EMPTY = ("please make sure you have the correct access rights", "and the repository exists", "hint:", "warning:",
+          "could not read from remote repository", "the remote end hung up unexpectedly")  # fmt: skip
 _NEXT = {
     "could not read username": "it wants a token: give a file with one (token_file)",
     "authentication failed": "the token is not taken: is it still valid, and may it read this repository?",
     "host key verification failed": "its key is not in known_hosts: compare it, then add it with ssh-keyscan",
     "permission denied (publickey": "the key is not taken: add it to the repository as one that may read",
     "returned error: 30": "it leads elsewhere: name the address that it leads to",
-    "died of signal 25": "the repository is larger than fleet takes",
     "file too large": "the repository is larger than fleet takes",
     "no space left": "make room on the disk of the state directory",
     "fsck error": "the remote's history is damaged or crafted: git fsck there",

@@ -131,11 +131,16 @@ def _loopback(host: str) -> bool:
 def _ssh(access: Access) -> str:
     words = ["ssh", *(word for option in _SSH for word in ("-o", option))]
     if access.key is not None:
-        words += ["-o", "IdentitiesOnly=yes", "-i", str(access.key.expanduser().absolute())]
+        # Not -i: a file that is not there would be passed over for whatever keys this user has.
+        words += ["-o", "IdentitiesOnly=yes", "-o", f"IdentityFile={_quoted(access.key)}"]
     if access.known_hosts is not None:
-        # ssh splits this value at spaces, unless it is quoted for ssh as well.
-        words += ["-o", f'UserKnownHostsFile="{access.known_hosts.expanduser().absolute()}"']
+        words += ["-o", f"UserKnownHostsFile={_quoted(access.known_hosts)}"]
     return shlex.join(words)
+
+
+def _quoted(path: Path) -> str:
+    """ssh itself splits at spaces and takes % for more: ssh_config(5), TOKENS."""
+    return '"' + str(path.expanduser().absolute()).replace("%", "%%") + '"'
 
 
 def _helper(named: bool) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.desired.mirror import Access, Mirror
+from fleet.desired.mirror import Mirror
 from fleet.desired.source import open_revision
 from fleet.errors import GitError, UsageError
 from tests.desired.remotes import Origin, daemon, free_port, git, smart_http
@@ -114,72 +113,6 @@ async def test_a_remote_that_is_down_takes_nothing_away(origin: Origin, tmp_path
     await down.open()
     with pytest.raises(GitError, match="refused"):
         await down.fetch()
-
-
-async def test_a_byte_that_flipped_is_refused_and_the_next_good_fetch_needs_no_hand(
-    origin: Origin, tmp_path: Path
-) -> None:
-    good = origin.commit()
-    mirror = Mirror(f"file://{origin.path}", "main", tmp_path / "mirror")
-    await mirror.open()
-    await mirror.fetch()
-    new = origin.commit("vars: {text: " + "x" * 5000 + "}\n")
-    blob = git(origin.path, "rev-parse", f"{new}:environments/base/environment.yaml")
-    file = origin.path / "objects" / blob[:2] / blob[2:]
-    whole = file.read_bytes()
-    file.chmod(0o600)
-    file.write_bytes(whole[:10] + bytes([whole[10] ^ 1]) + whole[11:])
-    with pytest.raises(GitError):
-        await mirror.fetch()
-    assert mirror.commit == good and open_revision(mirror.repository, good).read(FILE)
-    file.write_bytes(whole)
-    assert await mirror.fetch() == new
-
-
-async def test_a_server_that_says_nothing_costs_its_time_only(tmp_path: Path) -> None:
-    with socket.create_server(("127.91.0.4", 0)) as silent:
-        mirror = Mirror(f"git://127.91.0.4:{silent.getsockname()[1]}/x.git", "main", tmp_path / "m", seconds=0.3)
-        await mirror.open()
-        with pytest.raises(GitError, match=r"no answer within 0.3 s"):
-            await mirror.fetch()
-
-
-async def test_what_a_cut_fetch_left_is_gone_with_the_next_life(origin: Origin, tmp_path: Path) -> None:
-    good = origin.commit()
-    mirror = Mirror(str(origin.path), "main", tmp_path / "mirror")
-    await mirror.open()
-    await mirror.fetch()
-    left = tmp_path / "mirror/0123.git"
-    (left / "objects").mkdir(parents=True)
-    (tmp_path / "mirror/next").symlink_to("0123.git")
-    again = Mirror(str(origin.path), "main", tmp_path / "mirror")
-    assert await again.open() == good
-    assert not left.exists() and not (tmp_path / "mirror/next").is_symlink()
-    new = origin.commit()
-    assert await again.fetch() == new
-
-
-async def test_a_token_opens_the_door_and_stands_nowhere(origin: Origin, tmp_path: Path) -> None:
-    commit = origin.commit()
-    token = tmp_path / "token"
-    token.write_text("geheim-4711\n")
-    with smart_http(origin.path.parent, "geheim-4711") as web:
-        url = f"{web.url}/origin.git"
-        closed = Mirror(url, "main", tmp_path / "closed")
-        await closed.open()
-        with pytest.raises(GitError) as refused:
-            await closed.fetch()
-        open_ = Mirror(url, "main", tmp_path / "open", Access(token=token))
-        await open_.open()
-        assert await open_.fetch() == commit
-        token.write_text("falsch-0815\n")
-        origin.commit()
-        with pytest.raises(GitError) as wrong:
-            await open_.fetch()
-    said = str(refused.value) + str(wrong.value)
-    assert "geheim" not in said and "falsch" not in said
-    files = [one for one in (tmp_path / "open").rglob("*") if one.is_file()]
-    assert files and not [one for one in files if b"geheim" in one.read_bytes()]
 
 
 async def test_no_hook_and_no_helper_of_the_remote_runs(origin: Origin, tmp_path: Path) -> None:
