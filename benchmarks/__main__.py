@@ -15,11 +15,11 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import apply, compile, faults, http, look, secrets
+from benchmarks import apply, compile, faults, http, look, secrets, serve
 from benchmarks.figure import Figure, table
 from benchmarks.fixture import RESOURCES, fixture
 
-PARTS = ("apply", "look", "faults", "compile", "secrets", "http")
+PARTS = ("apply", "look", "faults", "serve", "compile", "secrets", "http")
 WITHOUT_HOSTS = {"compile", "secrets", "http"}
 
 
@@ -61,6 +61,8 @@ def _on_hosts(hosts: int, chosen: Sequence[str], repeat: int) -> Iterator[Figure
             yield from look.measure(made, repeat)
         if "faults" in chosen:
             yield from faults.measure(made)
+        if "serve" in chosen:
+            yield from serve.measure(made, repeat)
 
 
 def _stopped(number: int, frame: object) -> None:

@@ -115,7 +115,7 @@ def fixture(hosts: int) -> Iterator[Fixture]:
 def _repository(repository: Path, sandbox: Sandbox) -> Path:
     listed = "".join(f"  {h.name}: {{address: {h.address}, connection: {{port: {h.port}}}}}\n" for h in sandbox.hosts)
     files = {
-        "base/environment.yaml": "roles: {all: {}}\nconnection: {user: root}\n",
+        "base/environment.yaml": "roles: {all: {}}\nconnection: {user: root}\nrollout: {waves: [100%]}\nsweep: 1d\n",
         "base/roles/all.yaml": _ROLE,
         f"{ENVIRONMENT}/environment.yaml": "vars: {}\n",
         f"{ENVIRONMENT}/hosts.yaml": "hosts:\n" + listed,

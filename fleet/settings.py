@@ -114,7 +114,6 @@ class Settings(BaseSettings):
     branch: str = Field("", description="The branch that it follows. Default: the remote's own default.")
     token_file: AnyPath | None = Field(None, description="A file with the token for an https remote.")
     poll: float = Field(30.0, ge=1, le=86_400, description="Seconds between two questions to the remote.")
-    sweep: float = Field(60.0, ge=1, le=86_400, description="Seconds between two looks at a host.")
     passes: int = Field(256, ge=1, le=10_000, description="Hosts that `fleet serve` looks at or changes at once.")
     connections: int = Field(2000, ge=1, le=100_000, description="Connections that it keeps open at most.")
     socket: AnyPath = Field(

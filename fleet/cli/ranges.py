@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from fleet.model.natural import natural
+
 
 def compress(names: Iterable[str]) -> str:
     """Names in natural order, runs of three or more as PREFIX[FIRST:LAST]SUFFIX; zero padding is kept."""
@@ -31,11 +33,6 @@ def by_environment(hosts: Iterable[tuple[str, str]]) -> str:
     for environment, name in hosts:
         environments.setdefault(environment, []).append(name)
     return " · ".join(f"{environment}: {compress(names)}" for environment, names in sorted(environments.items()))
-
-
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """Sorts web-2 before web-10."""
-    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in re.split(r"([0-9]+)", name) if part]
 
 
 def _split(name: str) -> tuple[str, int, str, str, int]:

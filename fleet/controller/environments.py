@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -56,12 +56,10 @@ class Moved:
 
 
 class Environments:
-    """places: by name. problems: why the newest commit was not taken, of those that do not compile. late: environment →
-    hosts that are out of reach, which come last."""
+    """places: by name. problems: why the newest commit was not taken, of those that do not compile."""
 
     def __init__(self, revisions: Revisions, history: History) -> None:
         self._revisions, self._history = revisions, history
-        self.late: Callable[[str], Sequence[str]] = lambda environment: ()
         self._one_at_a_time = asyncio.Lock()  # the compiler keeps what it rendered
         self.places: dict[str, Place] = {}
         self.problems: dict[str, tuple[str, ...]] = {}
@@ -78,7 +76,7 @@ class Environments:
     def kinds(self, environment: str) -> Mapping[str, Kind]:
         return self.places[environment].spec.kinds
 
-    async def restore(self) -> None:
+    async def restore(self, now: float) -> None:
         """Where they were when the record was last written. A revision that is there no more is taken anew later."""
         for name, taken in (await self._history.control.taken()).items():
             try:
@@ -86,9 +84,9 @@ class Environments:
             except UsageError:
                 continue
             if name in fleet.environments and name not in fleet.broken:
-                self.places[name] = await self._restored(taken, fleet.environments[name])
+                self.places[name] = await self._restored(taken, fleet.environments[name], now)
 
-    async def _restored(self, taken: Taken, spec: EnvironmentSpec) -> Place:
+    async def _restored(self, taken: Taken, spec: EnvironmentSpec, now: float) -> Place:
         """Hosts whose turn had not come follow the revision that they followed then."""
         place = Place(taken, spec)
         said = json.loads(taken.rollout) if taken.rollout else {"old": {}}
@@ -104,16 +102,17 @@ class Environments:
                     if host in old.hosts:
                         place.hosts[host], place.revisions[host] = old.hosts[host], revision
         if taken.rollout:
-            place.rollout = Rollout.read(said["rollout"], spec.rollout, taken.revision)
+            place.rollout = Rollout.read(said["rollout"], spec.rollout, now)
+            place.rollout.returned(place.rollout.under_way())  # by a controller that is no more
         return place
 
-    async def save(self, name: str) -> None:
+    async def save(self, name: str, now: float) -> None:
         """How far the environment has come: on disk when it returns."""
         place = self.places[name]
         rollout = place.rollout
         old = {host: place.revisions.get(host, "") for host in rollout.hosts} if rollout is not None else {}
         waiting = {host: at for host, at in old.items() if at != place.taken.revision}
-        said = "" if rollout is None else json.dumps({"rollout": rollout.said(), "old": waiting})
+        said = "" if rollout is None else json.dumps({"rollout": rollout.said(now), "old": waiting})
         if said != place.taken.rollout:
             place.taken = replace(place.taken, rollout=said)
             await self._history.control.take(place.taken)
@@ -170,9 +169,8 @@ class Environments:
                 changed[host] = new.labels
             else:
                 place.follow(host)
-        order = ordered(changed, spec.rollout, self.late(name))
+        order = ordered(changed, spec.rollout)
         place.rollout = Rollout(spec.rollout, order, len(spec.hosts), commit) if order else None
-        await self.save(name)
         return tuple(order)
 
     async def _compiled(self, commit: str) -> Fleet:

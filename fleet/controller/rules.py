@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from fleet.controller.environments import Environments
 from fleet.controller.loop import Rules
 from fleet.controller.orders import Orders, in_words
-from fleet.controller.windows import closed
+from fleet.controller.windows import Opening, open_until
 from fleet.model.host import HostSpec
-from fleet.settings import Settings
+from fleet.model.rollout import SWEEP
 
 
-def rules(settings: Settings, environments: Environments, orders: Orders, wall: Callable[[], float]) -> Rules:
-    """wall: Unix seconds."""
+def rules(passes: int, environments: Environments, orders: Orders, wall: Callable[[], float]) -> Rules:
+    """passes: at once. wall: Unix seconds."""
 
     def window(environment: str) -> str:
         place = environments.places.get(environment)
-        return "" if place is None else closed(place.spec.windows, wall())
+        found = Opening(True) if place is None else open_until(place.spec.windows, datetime.fromtimestamp(wall(), UTC))
+        if found.open:
+            return ""
+        when = "never" if found.until is None else f"until {found.until.isoformat(timespec='minutes')}"
+        return f"outside of its windows, {when}"
 
     def may_write(spec: HostSpec) -> str:
         order = orders.over(spec)
@@ -29,7 +34,6 @@ def rules(settings: Settings, environments: Environments, orders: Orders, wall: 
 
     def period(environment: str) -> float:
         place = environments.places.get(environment)
-        own = None if place is None else place.spec.sweep
-        return settings.sweep if own is None else own
+        return SWEEP if place is None else place.spec.sweep
 
-    return Rules(settings.passes, period, may_write, as_a_whole)
+    return Rules(passes, period, may_write, as_a_whole)

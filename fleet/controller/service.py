@@ -72,11 +72,11 @@ class Service:
 
     async def run(self) -> None:
         """Until cancelled; then what is under way is ended in order."""
-        self.loop.heard, self.environments.late = self.heard, self._late
+        self.loop.heard = self.heard
         await self.orders.read()
         self._git.head = await self.mirror.open()
         if self._git.head:
-            await self.environments.restore()
+            await self.environments.restore(self.loop.moment().now)
             await self._adopt(self.environments)
         tasks = [asyncio.create_task(one) for one in (self._follow(), self.loop.run(), self._rolling(), self._live())]
         try:
@@ -148,18 +148,18 @@ class Service:
             rollout, now = place.rollout, self.loop.moment().now
             if rollout is None or self.loop.rules.closed(name):
                 continue
-            names = [host for host in rollout.startable(now) if host in place.spec.hosts]
+            names = rollout.startable(now)
             if names:
                 for host in names:
                     rollout.started(host)
                     place.follow(host)
-                self.events_.put("rollout", name, state="running", wave=rollout.wave + 1, hosts=len(names))
+                self.events_.put("rollout", name, state="running", wave=rollout.view().wave, hosts=len(names))
                 await self._adopt(place.hosts[host] for host in names)
                 self.loop.ask([(name, host) for host in names], Priority.REVISION, "a new revision")
-            if rollout.done:
+            if rollout.state == "done":
                 self.events_.put("rollout", name, state="done", commit=place.taken.revision)
                 place.rollout = None
-            await self.environments.save(name)
+            await self.environments.save(name, now)
 
     def heard(self, spec: HostSpec, result: PassResult) -> None:
         """A pass ended; what it means for the rollout that it was part of."""
@@ -169,15 +169,11 @@ class Service:
         if place is None or rollout is None or place.spec.hosts.get(spec.name) is None:
             return
         if place.spec.hosts[spec.name].digest == spec.digest:
-            before = rollout.stopped
+            before = rollout.state
             rollout.finished(spec.name, result.verdict, self.loop.moment().now)
-            if rollout.stopped and not before:
-                self.events_.put("rollout", spec.environment, state="stopped", reason=rollout.stopped)
+            if rollout.state == "stopped" != before:
+                self.events_.put("rollout", spec.environment, state="stopped", reason=rollout.reason)
             self._rolled.set()
-
-    def _late(self, environment: str) -> list[str]:
-        standings = self.loop.standings.items()
-        return [key[1] for key, one in standings if key[0] == environment and one.verdict == "unreachable"]
 
     def _current(self, at: tuple[str, str]) -> bool:
         place = self.environments.places.get(at[0])
@@ -246,7 +242,7 @@ class Service:
             verdicts=dict(verdicts),
             problems=self.environments.problems.get(name, ()),
             writes=self.loop.rules.closed(name),
-            rollout=None if rollout is None else rollout.view(self.loop.moment().now),
+            rollout=None if rollout is None else rollout.view(),
         )
 
     def hosts(self) -> Sequence[HostView]:
@@ -277,6 +273,7 @@ class Service:
             parked=stands.parked,
             paused=self.orders.over(spec) is not None,
             error="" if last is None or last.error is None else str(last.error),
+            seconds=0.0 if last is None else sum(last.seconds.values()),
         )
 
     def metrics(self) -> str:
@@ -314,9 +311,9 @@ class Service:
     def go_on(self, environment: str, who: str) -> bool:
         """A rollout that stopped goes on; False when there is none."""
         place = self.environments.places.get(environment)
-        if place is None or place.rollout is None or not place.rollout.stopped:
+        if place is None or place.rollout is None or place.rollout.state != "stopped":
             return False
-        place.rollout.resume()
+        place.rollout.resume(self.loop.moment().now)
         self.events_.put("order", environment, what="rollout goes on", who=who)
         self._rolled.set()
         return True

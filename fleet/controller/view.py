@@ -17,7 +17,8 @@ class HostView:
 
     revision: full commit id that it is to follow; wanted: the environment's newest, where a rollout has not come to it.
     drift: resource id → "external" | "intended" | "interrupted", of the last look. fought: resources that somebody
-    changes back again and again. failures: in a row. parked: not tried again by itself for long.
+    changes back again and again. failures: in a row. parked: not tried again by itself for long. seconds: that the last
+    pass took.
     """
 
     environment: str
@@ -38,6 +39,7 @@ class HostView:
     parked: bool = False
     paused: bool = False
     error: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

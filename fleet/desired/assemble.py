@@ -19,16 +19,16 @@ from fleet.desired.jinja import FactsNeeded
 from fleet.desired.load import Layer, profile_paths
 from fleet.desired.profiles import over
 from fleet.desired.roles import Assignment, Bundle, assignments, bundle, host_bundle, overlaid, undefined, word
+from fleet.desired.rollout import rollout, sweep, windows
 from fleet.desired.scope import RESERVED, Surroundings, Variables, View
 from fleet.desired.secrets import Secrets, secrets_of
 from fleet.desired.source import Tree
 from fleet.desired.template import Engine
-from fleet.desired.upkeep import rollout, sweep, windows
 from fleet.desired.wrong import Wrong
 from fleet.errors import Origin, Problem
 from fleet.model.host import Drift, Graph, HostSpec, Resource, Target
 from fleet.model.kind import Kind
-from fleet.model.rollout import RolloutPolicy, Window
+from fleet.model.rollout import SWEEP, RolloutPolicy, Window
 from fleet.model.value import Node, children, member
 
 Facts = Mapping[str, Mapping[str, Any]]
@@ -47,7 +47,8 @@ class HostDetail:
 class EnvironmentSpec:
     """One environment, compiled. layers: strongest last. hosts and details: by name, sorted.
 
-    settings: the merged environment.yaml, with its chain. assigned: which roles it gives, and to whom.
+    settings: the merged environment.yaml, with its chain. assigned: which roles it gives, and to whom. rollout,
+    windows, sweep: what it says of how and when its hosts are changed, and how often (seconds) they are looked at.
     """
 
     name: str
@@ -58,9 +59,9 @@ class EnvironmentSpec:
     details: Mapping[str, HostDetail] = field(default_factory=dict, repr=False)
     secrets: Secrets = field(default_factory=Secrets, repr=False)
     kinds: Mapping[str, Kind] = field(default_factory=dict, repr=False)
-    rollout: RolloutPolicy = field(default_factory=RolloutPolicy)
-    windows: tuple[Window, ...] = ()
-    sweep: float | None = None
+    rollout: RolloutPolicy = field(default=RolloutPolicy(), repr=False)
+    windows: tuple[Window, ...] = field(default=(), repr=False)
+    sweep: float = SWEEP
 
 
 @dataclass(slots=True, eq=False)
@@ -126,7 +127,7 @@ class Assembler:
             details[host_name] = HostDetail(host.entry, tuple(built.values()), _views(host, mine, around, tables))
         chain = tuple(one.name for one in layers)
         said = EnvironmentSpec(name, chain, specs, environment.settings, assigned, details, around.secrets, kinds)
-        return _kept_up(said, findings), findings.all()
+        return _paced(said, findings.common), findings.all()
 
     def _inventory(
         self, environment: Merged, facts: Facts, whole: Surroundings, tables: _Tables, findings: Findings
@@ -217,10 +218,10 @@ class Assembler:
         return known[0]
 
 
-def _kept_up(spec: EnvironmentSpec, findings: Findings) -> EnvironmentSpec:
-    settings, problems = spec.settings, findings.common
-    found = (rollout(settings, problems), windows(settings, problems), sweep(settings, problems))
-    return replace(spec, rollout=found[0], windows=found[1], sweep=found[2])
+def _paced(spec: EnvironmentSpec, problems: list[Problem]) -> EnvironmentSpec:
+    said = spec.settings
+    how, when, often = rollout(said, problems), windows(said, problems), sweep(said, problems)
+    return replace(spec, rollout=how, windows=when, sweep=often)
 
 
 class _Tables:

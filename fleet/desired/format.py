@@ -122,30 +122,6 @@ CONNECTION = Shape(
     },
 )
 APIS = Shape("map", "APIs that resources of hosts may name as `api`.", each=Shape("map", "An API.", API), noun="API")
-AMOUNT = Shape("any", "A number of hosts, or a share such as 10%.")
-DURATION = Shape("any", "Seconds, or text such as 30s, 5m, 4h or 1d.")
-ROLLOUT = Shape(
-    "map",
-    "How `fleet serve` moves the environment to a new revision.",
-    {
-        "waves": Shape("list", "How many hosts have it after each wave; [1, 10%, 100%] unless said.", each=AMOUNT),
-        "max_failed": Shape("any", "How many may fail before it stops; 2% of those begun unless said."),
-        "max_unreachable": Shape("any", "How many may be out of reach; 10% of all unless said."),
-        "pause": Shape("any", "Time between two waves; none unless said."),
-        "stable_for": Shape("any", "How long a wave must have stayed well; no time unless said."),
-        "order": text("A label: hosts go by its value, then by name."),
-    },
-)
-WINDOW = Shape(
-    "map",
-    "A time in which changes may begin.",
-    {
-        "cron": text("When it opens: 5 fields, as in crontab(5)."),
-        "duration": DURATION,
-        "timezone": text("Of these times, such as Europe/Berlin; UTC unless said."),
-    },
-)
-WINDOWS = Shape("map", "When `fleet serve` may begin changes; always unless said.", each=WINDOW, noun="window")
 VARS = Shape("map", "Variables, by name.", each=Shape("any", secret=True))
 SECRETS = Shape(
     "map",
@@ -154,6 +130,28 @@ SECRETS = Shape(
 )
 LABELS = Shape("map", "Labels that roles match, by name.", each=TEXT)
 DRIFT = text("What happens when a host moved and Git did not.", "correct", "report")
+ROLLOUT = Shape(
+    "map",
+    "How a new revision comes to the hosts; obeyed by `fleet serve`.",
+    {
+        "waves": Shape("list", "Hosts that have it after each wave, [1, 10%, 100%] unless said.", each=TEXT),
+        "max_failed": text("So many hosts, or 5% of the environment's, may fail; one more stops it. 2% unless said."),
+        "max_unreachable": text("The same of hosts that cannot be reached; 10% unless said."),
+        "pause": text("Time between two waves, such as 30s or 5m; none unless said."),
+        "stable_for": text("Time that a wave must stay right before the next; none unless said."),
+        "order": text("A label: hosts take their turn by its value, then by name; those without it come last."),
+    },
+)
+WINDOW = Shape(
+    "map",
+    "A change window.",
+    {
+        "cron": text('When it opens: minute hour day month weekday, such as "0 22 * * 1-5".'),
+        "duration": text("How long it stays open, such as 4h."),
+        "timezone": text("Time zone of `cron`, such as Europe/Berlin; UTC unless said."),
+    },
+)
+WINDOWS = Shape("map", "When changes may start, by name; always unless said.", each=WINDOW, noun="window")
 MATCH = Shape("map", "Labels a host must have; a list means any of these.", each=ANY)
 ROLES = Shape(
     "map",
@@ -238,7 +236,7 @@ def documents(kinds: Mapping[str, Kind]) -> dict[str, Shape]:
                 "secrets": SECRETS,
                 "rollout": ROLLOUT,
                 "windows": WINDOWS,
-                "sweep": Shape("any", "Time between two looks of `fleet serve` at a host; 60s unless said."),
+                "sweep": text("How often `fleet serve` looks at each host, 60s unless said, at least 1s."),
             },
         ),
         "hosts": Shape(

@@ -1,4 +1,4 @@
-"""How an environment moves to a new revision, and when changes may begin there. Values only."""
+"""What an environment says of how and when its hosts are changed: waves, budgets, change windows."""
 
 from __future__ import annotations
 
@@ -6,44 +6,61 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Amount:
-    """A number of hosts, or a share of them in percent."""
+class Share:
+    """So many hosts, or so many of a hundred."""
 
-    number: float
+    number: int
     percent: bool = False
 
     def of(self, total: int) -> int:
-        """Rounded down."""
-        return int(total * self.number / 100) if self.percent else int(self.number)
+        """Hosts out of `total`, rounded down. A share above 0 % is one host at least, so that it means something in a
+        small environment."""
+        if not self.percent:
+            return self.number
+        return max(total * self.number // 100, 1) if self.number else 0
 
     def __str__(self) -> str:
-        return f"{self.number:g}{'%' if self.percent else ''}"
+        return f"{self.number}%" if self.percent else str(self.number)
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutPolicy:
-    """waves: how many hosts have the new revision after each, of those that it changes; the last is always all of them.
+    """How a revision comes to an environment's hosts.
 
-    max_failed: that may fail, a share being of those begun, so that the first one to fail among few stops it.
-    max_unreachable: that may be out of reach, a share being of all hosts of the environment, at least one. Over either
-    it stops. pause: seconds between two waves. stable_for: seconds that a wave must have stayed well. order: a label;
-    hosts go by its value, then by name.
+    waves: how many of the hosts that it changes have it after each wave; the last is all of them. max_failed and
+    max_unreachable: of the environment's hosts so many may fail, or not be reached; one more stops it. stable_for:
+    seconds that a wave must stay right before the next; pause: seconds beyond that. order: the label by whose value
+    hosts take their turn, "" by name.
     """
 
-    waves: tuple[Amount, ...] = (Amount(1), Amount(10, True), Amount(100, True))
-    max_failed: Amount = Amount(2, True)
-    max_unreachable: Amount = Amount(10, True)
+    waves: tuple[Share, ...] = (Share(1), Share(10, percent=True), Share(100, percent=True))
+    max_failed: Share = Share(2, percent=True)
+    max_unreachable: Share = Share(10, percent=True)
     pause: float = 0.0
     stable_for: float = 0.0
     order: str = ""
 
+    def sizes(self, hosts: int) -> tuple[int, ...]:
+        """Hosts that may have the revision in each wave, growing; a wave that would add none is none."""
+        found: list[int] = []
+        for share in self.waves:
+            size = min(share.of(hosts), hosts)
+            if size > (found[-1] if found else 0):
+                found.append(size)
+        if hosts and (not found or found[-1] < hosts):
+            found.append(hosts)
+        return tuple(found)
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Changes may begin from each time that cron names (5 fields, crontab(5)), in that time zone (IANA), for so many
-    seconds."""
+    """A time in which changes may start. cron: when it opens, in that time zone; duration: seconds that it stays so, as
+    they pass: where clocks change meanwhile, it ends an hour earlier or later by the wall."""
 
     name: str
     cron: str
     duration: float
     timezone: str = "UTC"
+
+
+SWEEP = 60.0  # seconds between two looks at a host, unless said

@@ -189,7 +189,10 @@ async def _stream(controller: Controller, after: int) -> AsyncIterator[str]:
             if not done:
                 yield ": still here\n\n"
                 continue
-            one = coming.result()
+            try:
+                one = coming.result()
+            except StopAsyncIteration:
+                return
             yield f"id: {one.number}\nevent: {one.type}\ndata: {json.dumps(dataclasses.asdict(one), default=str)}\n\n"
             coming = asyncio.ensure_future(anext(events))
     finally:

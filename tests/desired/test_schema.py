@@ -55,6 +55,8 @@ def test_the_example_is_valid_and_says_which_schema_it_follows() -> None:
         ("base/environment.yaml", "extend: base\n"),
         ("base/environment.yaml", "drift: reprot\n"),
         ("base/environment.yaml", "connection: {port: [22]}\n"),
+        ("base/environment.yaml", "rollout: {wave: [1]}\n"),
+        ("base/environment.yaml", "windows: [night]\n"),
         ("prod/hosts.yaml", "hosts: [a]\n"),
         ("base/roles/a.yaml", "resources: {serivce: {}}\n"),
         ("base/roles/a.yaml", "resources: {file: {/etc/motd: {tempalte: x}}}\n"),

@@ -66,11 +66,11 @@ resources:
 CRASH = """
 import sys
 from fleet.cli.main import main
-from fleet.controller import run
+from fleet.controller import one
 async def broken(spec, session, *rest):
     values = [one.reveal() for one in session._opener._values.values()]
     raise ValueError("here they are: " + repr(values))
-run.run_pass = broken
+one.run_pass = broken
 sys.argv = ["fleet", *sys.argv[1:]]
 main()
 """

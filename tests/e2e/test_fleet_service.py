@@ -65,7 +65,13 @@ def test_the_service_runs_hardened_heals_hosts_and_is_started_again_when_it_hang
     lab = machines
     content = '{"resources": {"file": {"/etc/app.conf": {"content": "one\\n"}}}}'
     hosts = (lab.repository / "environments/lab/hosts.yaml").read_text()
-    lab.write({"base/roles/all.yaml": content, "lab/hosts.yaml": re.sub(r"(?m)^  h-2:.*\n", "", hosts)})
+    lab.write(
+        {
+            "base/environment.yaml": "roles: {all: {}}\nsweep: 1s\n",
+            "base/roles/all.yaml": content,
+            "lab/hosts.yaml": re.sub(r"(?m)^  h-2:.*\n", "", hosts),
+        }
+    )
     send(lab, "h-2", Path(sysconfig.get_path("purelib")), "/opt/fleet/lib", *(f"--exclude={one}" for one in LEFT))
     send(lab, "h-2", Path(fleet.__file__).parent, "/opt/fleet/lib/fleet", "--exclude=__pycache__")
     send(lab, "h-2", lab.repository / ".git", "/srv/ops.git")
@@ -76,7 +82,7 @@ def test_the_service_runs_hardened_heals_hosts_and_is_started_again_when_it_hang
         cat > /usr/bin/fleet <<'END'\n{FLEET}END
         chmod 755 /usr/bin/fleet; chmod -R a+rX /opt/fleet /srv/ops.git
         fleet service install --remote /srv/ops.git
-        printf 'poll: 1\\nsweep: 1\\n' >> /etc/fleet/config.yaml
+        printf 'poll: 1\\n' >> /etc/fleet/config.yaml
         mkdir /etc/systemd/system/fleet.service.d
         printf '[Service]\\nWatchdogSec=4\\nRestartSec=1\\n' > /etc/systemd/system/fleet.service.d/test.conf
         (umask 077; cat > /etc/fleet/ssh_key <<'END'\n{key}END

@@ -34,7 +34,10 @@ def until(what: Callable[[], object], seconds: float = 20.0) -> None:
 @contextmanager
 def serving(lab: Field, **settings: str) -> Iterator[ControllerClient]:
     socket = lab.root / "fleet.sock"
-    lab.lines |= {"FLEET_POLL": "1", "FLEET_SWEEP": "1", "FLEET_SOCKET": str(socket), **settings}
+    path = lab.repository / "environments/base/environment.yaml"
+    if "sweep" not in path.read_text():
+        lab.write({"base/environment.yaml": path.read_text() + "sweep: 1s\n"})
+    lab.lines |= {"FLEET_POLL": "1", "FLEET_SOCKET": str(socket), **settings}
     process = lab.start("serve")
     try:
         until(lambda: process.poll() is not None or socket.exists())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING
 
@@ -43,6 +42,8 @@ def command(invocation: Invocation) -> Answer:
 
 
 async def _serve(app: App) -> Answer:
+    import asyncio
+
     from fleet.controller.lease import lease
     from fleet.controller.notify import from_environment, watchdog
     from fleet.controller.service import Habits
