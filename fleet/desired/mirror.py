@@ -44,6 +44,8 @@ class Mirror:
         self._config = folder.absolute() / "config"
         self._base = ""  # what must be descended from, though it may be that its files cannot be read any more
         self._sound = False  # whether all that is there was found whole, in this life
+        self._refused = ""  # the last rewritten history, which need not come again to be refused again
+        self._masker = Masker()
         self._turn = asyncio.Lock()
         self.commit = ""
 
@@ -67,7 +69,9 @@ class Mirror:
         Nothing new costs one question. The first one of a life also looks whether what is there is still whole."""
         async with self._bounded():
             name, newest = await self._asked()
-            if not (self._base and await self._whole() and newest == self.commit):
+            if newest == self._refused:
+                raise RewrittenError(self._remote.url, self._base, newest)
+            if not await self._whole() or newest != self.commit:
                 await self._fetched(name, newest, accepted=False)
             return self.commit
 
@@ -77,6 +81,7 @@ class Mirror:
             name, newest = await self._asked()
             if newest != commit:
                 raise GitError(f"{self._remote.url} is at {newest}, not at {commit}")
+            await self._whole()
             await self._fetched(name, newest, accepted=True)
 
     @asynccontextmanager
@@ -93,6 +98,7 @@ class Mirror:
 
     async def _asked(self) -> tuple[str, str]:
         """The branch and where it stands."""
+        self._masker = self._knowing_the_token()
         name = f"refs/heads/{self._branch}" if self._branch else "HEAD"
         for line in (await self._git("ls-remote", "--quiet", "--", self._remote.url, name)).splitlines():
             commit, _, ref = line.partition("\t")
@@ -116,7 +122,7 @@ class Mirror:
         with self._generations.fresh() as fresh:
             try:
                 await self._fill(fresh, name, newest)
-                tip = (await self._git("rev-parse", "--verify", "-q", f"{HEAD}^{{commit}}", at=fresh)).strip()
+                tip = await self._tip(fresh)
                 if accepted and tip != newest:
                     raise GitError(f"{self._remote.url} moved on from {newest} meanwhile")
                 if self._base and not await self._descends(fresh, self._base, tip):
@@ -127,13 +133,14 @@ class Mirror:
                 if Generations.many(fresh):
                     await self._git("repack", "-a", "-d", "-q", at=fresh)
             except RewrittenError:
+                self._refused = tip
                 raise
             except GitError:
                 self._sound = False  # it may be what we had that is damaged: looked at before it is shared again
                 raise
             self._generations.swap(fresh, tip)
             self.commit = self._base = tip
-            self._sound = True
+            self._sound, self._refused = True, ""
 
     async def _fill(self, fresh: Path, name: str, newest: str) -> None:
         """Only what is not here already is asked for, unless what is here is damaged."""
@@ -143,6 +150,13 @@ class Mirror:
             await asyncio.to_thread(self._generations.share, fresh)
             await self._git("update-ref", BEFORE, self._base, at=fresh)
         await self._git(*_FETCH, "--", self._remote.url, f"+{name}:{HEAD}", at=fresh)
+
+    async def _tip(self, at: Path) -> str:
+        said = await self._run("rev-parse", "--verify", "-q", f"{HEAD}^{{commit}}", at=at)
+        if said.code != 0:  # Git refuses a history with a cut end, without a word
+            hint = "is it a shallow clone? try there: git fetch --unshallow"
+            raise GitError(f"{self._remote.url} does not send all of its history; {hint}")
+        return said.output.strip()
 
     async def _descends(self, at: Path, before: str, commit: str) -> bool:
         if (await self._run("cat-file", "-e", f"{before}^{{commit}}", at=at)).code != 0:
@@ -156,30 +170,24 @@ class Mirror:
         """Standard output. Raises GitError with Git's own reason."""
         said = await self._run(*words, at=at)
         if said.code != 0:
-            raise GitError(self._masked(f"{self._remote.url}: {reason(said.errors)}"))
+            raise GitError(self._masker.text(f"{self._remote.url}: {reason(said.errors)}"))
         return said.output
 
     async def _run(self, *words: str, at: Path | None = None) -> Said:
-        self._token()
         folder = self._config.parent  # the state directory, or where we were started, may be in a repository itself
         ours = {"GIT_CONFIG_GLOBAL": str(self._config), "GIT_CEILING_DIRECTORIES": str(folder.parent)}
         environment = git.environment() | self._remote.environment(self._access) | ours
         return await Git(self._remote.options(), environment).run(*words, at=at or folder)
 
-    def _token(self) -> bytes:
-        if self._access.token is None:
-            return b""
-        try:
-            first = self._access.token.expanduser().read_bytes().partition(b"\n")[0]
-        except OSError as error:
-            raise GitError(f"the token for {self._remote.url} cannot be read: {error}") from error
-        if not first.strip():
-            raise GitError(f"the first line of {self._access.token} is empty; it should be the token")
-        return first
-
-    def _masked(self, text: str) -> str:
-        """A server may say again what it was told."""
-        masker = Masker()
-        if token := self._token():
+    def _knowing_the_token(self) -> Masker:
+        """A server may say again what it was told. Raises GitError: there should be one, and is not."""
+        masker, file = Masker(), self._access.token
+        if file is not None:
+            try:
+                token = file.expanduser().read_bytes().partition(b"\n")[0].strip()
+            except OSError as error:
+                raise GitError(f"the token for {self._remote.url} cannot be read: {error}") from error
+            if not token:
+                raise GitError(f"the first line of {file} is empty; it should be the token")
             masker.add([Secret("git token", token), Secret("git token", b"git:" + token)])
-        return masker.text(text)
+        return masker

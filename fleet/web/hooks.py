@@ -73,7 +73,7 @@ def _hex(given: str, start: str, body: bytes, keys: Collection[bytes]) -> bool:
 def _token(given: str, keys: Collection[bytes]) -> bool:
     """As digests, so that not even the length is told by the time it takes."""
     expected = [hashlib.sha256(key).hexdigest() for key in keys if not key.startswith(SIGNING)]
-    return _any_same(hashlib.sha256(_bytes(given)).hexdigest(), expected)
+    return _any_same(hashlib.sha256(_encoded(given)).hexdigest(), expected)
 
 
 def _standard(said: Mapping[str, str], body: bytes, keys: Collection[bytes], now: float) -> bool:
@@ -81,7 +81,7 @@ def _standard(said: Mapping[str, str], body: bytes, keys: Collection[bytes], now
     number, time = said.get("webhook-id", ""), said.get("webhook-timestamp", "")
     if not number or not (time.isascii() and time.isdecimal() and len(time) < 16) or abs(now - int(time)) > WINDOW:
         return False
-    text = _bytes(f"{number}.{time}.") + body
+    text = _encoded(f"{number}.{time}.") + body
     expected = []
     for key in keys:
         raw = _decoded(key)
@@ -103,11 +103,11 @@ def _decoded(key: bytes) -> bytes:
 
 def _any_same(given: str, expected: Collection[str]) -> bool:
     """All are compared, each in constant time."""
-    results = [hmac.compare_digest(_bytes(given), one.encode()) for one in expected]
+    results = [hmac.compare_digest(_encoded(given), one.encode()) for one in expected]
     return any(results)
 
 
-def _bytes(text: str) -> bytes:
+def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 

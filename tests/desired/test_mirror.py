@@ -11,7 +11,7 @@ import pytest
 
 from fleet.desired.mirror import Mirror
 from fleet.desired.source import open_revision
-from fleet.errors import GitError, UsageError
+from fleet.errors import GitError, RewrittenError, UsageError
 from tests.desired.remotes import Origin, daemon, free_port, git, smart_http
 
 pytestmark = pytest.mark.anyio
@@ -70,9 +70,12 @@ async def test_a_rewritten_history_is_refused_until_it_is_accepted(origin: Origi
     await mirror.open()
     await mirror.fetch()
     other = origin.commit("vars: {n: 7}\n", amend=True)
+    changed = []
     for _ in range(2):
-        with pytest.raises(GitError, match=f"rewritten: {other[:12]} does not descend from {good[:12]}"):
+        with pytest.raises(RewrittenError, match=f"rewritten: {other[:12]} does not descend from {good[:12]}"):
             await mirror.fetch()
+        changed.append((tmp_path / "mirror").stat().st_mtime_ns)
+    assert len({*changed}) == 1, "what was refused once came again"
     assert mirror.commit == good and open_revision(mirror.repository, good).read(FILE) == b"vars: {n: 2}\n"
     with pytest.raises(GitError, match="is at"):
         await mirror.accept(good)
@@ -145,4 +148,14 @@ async def test_a_branch_that_is_not_there(origin: Origin, tmp_path: Path) -> Non
     mirror = Mirror(str(origin.path), "production", tmp_path / "mirror")
     await mirror.open()
     with pytest.raises(GitError, match="there is no branch production"):
+        await mirror.fetch()
+
+
+async def test_a_remote_without_all_of_its_history(origin: Origin, tmp_path: Path) -> None:
+    origin.commit()
+    origin.commit()
+    git(tmp_path, "clone", "-q", "--depth=1", f"file://{origin.path}", str(tmp_path / "shallow"))
+    mirror = Mirror(str(tmp_path / "shallow"), "", tmp_path / "mirror")
+    await mirror.open()
+    with pytest.raises(GitError, match="git fetch --unshallow"):
         await mirror.fetch()

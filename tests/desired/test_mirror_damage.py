@@ -123,6 +123,7 @@ async def test_many_fetches_stay_few_packs_and_an_accepted_over_commit_stays(
     with pytest.raises(RewrittenError) as refused:
         await mirror.fetch()
     assert (refused.value.before, refused.value.newest) == (first, other) and other in str(refused.value)
+    mirror = await opened(origin, tmp_path / "mirror")  # another life
     await mirror.accept(other)
     for _ in range(4):
         last = origin.commit()

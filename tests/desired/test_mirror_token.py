@@ -98,8 +98,9 @@ async def test_a_wrong_one_is_not_told(web: Web, token: Path, tmp_path: Path) ->
 async def test_a_file_without_one(text: str | None, words: str, tmp_path: Path) -> None:
     if text is not None:
         write(tmp_path / "other", text)
+    mirror = await opened("https://127.91.0.9/x.git", tmp_path / "m", tmp_path / "other")  # which needs none
     with pytest.raises(GitError, match=words):
-        await (await opened("https://127.91.0.9/x.git", tmp_path / "m", tmp_path / "other")).fetch()
+        await mirror.fetch()
 
 
 async def test_a_redirect_is_not_followed(web: Web, origin: Origin, token: Path, tmp_path: Path) -> None:
