@@ -29,6 +29,8 @@ from fleet.history.records import Ordered
 from fleet.model.change import PassResult
 from fleet.model.host import HostSpec
 
+GAP = 0.5  # seconds between two questions to Git at least
+
 
 @dataclass(frozen=True, slots=True)
 class Habits:
@@ -94,6 +96,7 @@ class Service:
     async def _follow(self) -> None:
         while True:
             self._look.clear()
+            began = self.loop.moment().now
             await self._once()
             if not self.ready:
                 self.ready = True
@@ -102,6 +105,8 @@ class Service:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._look.wait()
+            # However many ask us to look: once in this time.
+            await asyncio.sleep(max(began + GAP - self.loop.moment().now, 0.0))
 
     async def _once(self) -> None:
         """Git is asked; what is new is taken. What goes wrong is told, and everything stays as it is."""

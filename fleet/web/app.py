@@ -23,12 +23,12 @@ from fleet.web.limits import Bounded
 from fleet.web.openapi import document
 
 KEEP_ALIVE = 15.0
-Hook = Callable[[Mapping[str, str], bytes], bool]
+Hook = Callable[[Mapping[str, str], bytes], bool | None]
 Answer = Callable[[Request, Asker], Awaitable[Response]]
 
 
 def application(controller: Controller, access: Access, hook: Hook | None = None) -> Starlette:
-    """hook: whether a message of a Git server is signed as it should be."""
+    """hook: whether a message of a Git server is new; None: it is not signed as it should be."""
     api = _Api(controller, hook)
     answers: Mapping[tuple[str, str], Answer] = {
         ("GET", "/healthz"): api.alive,
@@ -143,9 +143,11 @@ class _Api:
 
     async def look(self, request: Request, asker: Asker) -> Response:
         body = await request.body()
-        if self._hook is None or not self._hook(request.headers, body):
+        new = None if self._hook is None else self._hook(request.headers, body)
+        if new is None:
             return _no(403, "not signed")
-        self._controller.look()
+        if new:
+            self._controller.look()
         return _json({}, 202)
 
 

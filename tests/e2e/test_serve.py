@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import signal
 import subprocess
@@ -10,9 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from fleet.transports.controller import ControllerClient
+from tests.desired.remotes import free_port, smart_http
 from tests.e2e.conftest import Field
 
 pytestmark = pytest.mark.hosts
@@ -146,3 +150,27 @@ def test_a_second_controller_on_the_same_state_does_not_start(lab: Field, tmp_pa
     with serving(lab):
         second = lab.fleet("serve")
         assert second.code == 1 and "another controller runs on" in second.err and "process " in second.err
+
+
+def test_a_signed_message_of_a_git_server_brings_a_commit_at_once_and_a_flood_costs_little(lab: Field) -> None:
+    lab.write({"base/roles/all.yaml": role("one\n")})
+    secret = b"a secret of the hooks"
+    (lab.root / "hooks").write_bytes(secret)
+    port = free_port("127.93.0.1")
+    listen = {"FLEET_LISTEN": f"127.93.0.1:{port}", "FLEET_HOOK_SECRET_FILE": str(lab.root / "hooks")}
+    with smart_http(lab.repository) as web, serving(lab, FLEET_POLL="3600", FLEET_REMOTE=f"{web.url}/.git", **listen):
+        until(lambda: everywhere(lab, "one\n"))
+        lab.write({"base/roles/all.yaml": role("two\n")})
+        body = json.dumps({"ref": "refs/heads/main"}).encode()
+        signed = {"X-Gitea-Signature": hmac.new(secret, body, hashlib.sha256).hexdigest()}
+        url = f"http://127.93.0.1:{port}/hooks/git"
+        with httpx.Client(trust_env=False) as client:
+            assert client.post(url, content=body, headers={"X-Gitea-Signature": "0" * 64}).status_code == 403
+            assert client.post(url, content=body, headers=signed).status_code == 202
+            until(lambda: everywhere(lab, "two\n"))
+            before = len(web.asked)
+            for _ in range(100):
+                client.post(url, content=body, headers=signed)
+                client.post(url, content=body, headers={"X-Gitea-Signature": "0" * 64})
+            assert len(web.asked) - before <= 4, "what was heard before asks Git nothing"
+            assert client.get(f"http://127.93.0.1:{port}/v1/status").status_code == 401

@@ -81,7 +81,7 @@ async def server(
     fake, path = Fake(), tmp_path / "own/fleet.sock"
     port = _free_port()
     access = Access(uids, TOKENS, frozenset({f"127.92.0.1:{port}"}))
-    app = application(fake, access, lambda headers, body: headers.get("x-signed") == "yes")
+    app = application(fake, access, lambda headers, body: True if headers.get("x-signed") == "yes" else None)
     async with serving(app, path, ("127.92.0.1", port)):
         over = httpx.AsyncHTTPTransport(uds=str(path))
         async with (
