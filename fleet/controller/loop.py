@@ -20,7 +20,7 @@ from fleet.controller.standing import PARKED, Moment, Standing, after, phase
 from fleet.converge.witness import Memory
 from fleet.errors import HistoryError
 from fleet.model.change import PassResult, Verdict
-from fleet.model.host import HostSpec
+from fleet.model.host import HostSpec, Target
 from fleet.model.port import Watcher
 from fleet.model.step import Outcome
 from fleet.pacing.bucket import Bucket
@@ -32,11 +32,12 @@ RECORD_AGAIN = 5.0  # seconds until a host is tried again whose intent could not
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """passes: at once. period: environment → seconds between sweeps. may_write: "" or why a host is only looked at;
-    closed: the same of an environment as a whole.
-    retries: second tries of hosts that a second may see, and how many at once after a rest."""
+    """passes: at once. connections: kept open at most. period: environment → seconds between sweeps. may_write: "" or
+    why a host is only looked at; closed: the same of an environment as a whole. retries: second tries of hosts that a
+    second may see, and how many at once after a rest."""
 
     passes: int
+    connections: int
     period: Callable[[str], float]
     may_write: Callable[[HostSpec], str]
     closed: Callable[[str], str]
@@ -219,6 +220,10 @@ class Loop:
                 raise
         finally:
             self._ended(asked.spec, ended)
+        await self.parts.sessions.trim(self.rules.connections, self._in_use)
+
+    def _in_use(self) -> set[Target]:
+        return {one.asked.spec.target for one in self._work.values()}
 
     def _overtaken(self, key: HostKey, spec: HostSpec) -> bool:
         """Git says something newer of the host: what was begun for the old is not finished first."""

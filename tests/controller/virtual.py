@@ -51,6 +51,7 @@ class Rig:
     worlds: Mapping[str, object]
     period: float = 60.0
     passes: int = 256
+    connections: int = 10_000
     spec: HostSpec = field(default_factory=lambda: host([resource("file:a")]))
     passed: list[tuple[float, PassResult]] = field(default_factory=list)
     orders: str = ""
@@ -64,7 +65,9 @@ class Rig:
         self.places = places
         dice = random.Random(7)
         fake = SimpleNamespace(places=places, host=lambda key: places[key[0]].hosts.get(key[1]), kinds=lambda e: KINDS)
-        rules = Rules(self.passes, lambda e: self.period, lambda spec: self.orders, lambda e: self.orders)
+        rules = Rules(
+            self.passes, self.connections, lambda e: self.period, lambda spec: self.orders, lambda e: self.orders
+        )
         self.journal = Memo()
 
         def moment() -> Moment:

@@ -129,13 +129,15 @@ async def test_many_fetches_stay_few_packs_and_an_accepted_over_commit_stays(
         last = origin.commit()
         assert await mirror.fetch() == last
         assert len([*(mirror.repository / "objects/pack").glob("*.pack")]) <= 3
+        assert len([*(tmp_path / "mirror").glob("*.git")]) == 2, "the one before stays for those who read in it"
     for commit in (first, other, last):  # hosts may still be on their way from the first
         assert open_revision(mirror.repository, commit).read(FILE)
 
 
-async def test_a_server_that_says_nothing_costs_its_time_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["git", "http"])  # one process; three
+async def test_a_server_that_says_nothing_costs_its_time_only(scheme: str, tmp_path: Path) -> None:
     with socket.create_server(("127.91.0.4", 0)) as silent:
-        url = f"git://127.91.0.4:{silent.getsockname()[1]}/x.git"
+        url = f"{scheme}://127.91.0.4:{silent.getsockname()[1]}/x.git"
         mirror = Mirror(url, "main", tmp_path / "m", seconds=0.5)
         await mirror.open()
         with pytest.raises(GitError, match=r"no answer within 0.5 s"):
@@ -143,10 +145,11 @@ async def test_a_server_that_says_nothing_costs_its_time_only(tmp_path: Path) ->
         assert not asking(url)
 
 
-async def test_whoever_is_cancelled_leaves_nothing_behind(origin: Origin, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["git", "http"])
+async def test_whoever_is_cancelled_leaves_nothing_behind(scheme: str, origin: Origin, tmp_path: Path) -> None:
     good = origin.commit()
     with socket.create_server(("127.91.0.5", 0)) as silent:
-        url = f"git://127.91.0.5:{silent.getsockname()[1]}/x.git"
+        url = f"{scheme}://127.91.0.5:{silent.getsockname()[1]}/x.git"
         mirror = Mirror(url, "main", tmp_path / "m")
         await mirror.open()
         task = asyncio.create_task(mirror.fetch())

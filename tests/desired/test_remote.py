@@ -148,4 +148,7 @@ async def test_neither_where_we_stand_nor_who_we_are_has_a_say(tmp_path: Path, m
     mirror = Mirror(str(there), "main", outer / "state/mirror")
     await mirror.open()
     assert await mirror.fetch() == git(there, "rev-parse", "main") != git(outer, "rev-parse", "main")
+    before = (outer / "state/mirror").stat().st_mtime_ns
+    assert await mirror.fetch() == mirror.commit
+    assert (outer / "state/mirror").stat().st_mtime_ns == before, "somebody else was asked"
     assert not canary.exists()

@@ -107,8 +107,7 @@ def test_any_bit_that_flips_in_body_or_signature_is_seen(
 @given(st.binary(max_size=200), st.binary(min_size=1, max_size=80), st.binary(min_size=1, max_size=80))
 def test_of_two_secrets_only_the_one_that_signed(body: bytes, one: bytes, other: bytes) -> None:
     headers = {"X-Hub-Signature-256": "sha256=" + hmac.new(one, body, hashlib.sha256).hexdigest()}
-    signing = one.startswith(b"whsec_")
-    assert (verified(headers, body, [one], 0) is None) == signing
+    assert verified(headers, body, [one], 0)
     # RFC 2104: a key is padded with zeros, and hashed when it is longer than a block.
     same = other.ljust(64, b"\0") == one.ljust(64, b"\0")
     short = max(len(one), len(other)) <= 64
