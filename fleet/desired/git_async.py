@@ -70,5 +70,5 @@ async def _read(stream: asyncio.StreamReader | None) -> bytes:
 async def _end(process: Process) -> None:
     """The whole group: what Git started may hold the connection though Git itself has ended."""
     with suppress(ProcessLookupError):
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
