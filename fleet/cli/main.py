@@ -88,8 +88,8 @@ class Root(FleetCommand, click.Group):
 def root() -> None:
     """Keep every host as the repository says, and say why.
 
-    fleet reads one commit of a Git repository, works out what each host should be, looks at the hosts over SSH and
-    changes what differs. Nothing is installed on them.
+    fleet reads one commit of a Git repository, works out what each host should be, looks at the hosts over SSH and at
+    APIs over HTTP, and changes what differs. Nothing is installed on them.
     """
 
 

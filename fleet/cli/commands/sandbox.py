@@ -16,7 +16,7 @@ from fleet.cli.options import Invocation, group
 from fleet.cli.options import command as fleet_command
 from fleet.cli.printable import one_line
 from fleet.cli.words import count
-from fleet.errors import UsageError
+from fleet.errors import SandboxError, UsageError
 
 if TYPE_CHECKING:
     from fleet.sandbox import HostRequest, Sandbox, SandboxHost
@@ -120,7 +120,10 @@ def ssh(host: str, words: tuple[str, ...], directory: Path | None) -> Answer:
     """Log in to a host, or run a command on it. ssh takes the place of this process, its exit code too."""
     sandbox = _sandbox(directory)
     call = [*sandbox.ssh_words(sandbox.find(host)), *words]
-    os.execvp(call[0], call)  # noqa: S606 - the words are ours and the caller's own; no shell reads them
+    try:
+        os.execvp(call[0], call)  # noqa: S606 - the words are ours and the caller's own; no shell reads them
+    except FileNotFoundError:
+        raise SandboxError("ssh is missing: apt-get install openssh-client") from None
 
 
 for one in (up, down, listing, ssh):
