@@ -36,7 +36,19 @@ SECTIONS = {
         "schema",
     ),
     "What is, and making it so": ("plan", "apply", "status", "history"),
-    "Day and night": ("serve", "drift", "top", "reconcile", "pause", "resume", "freeze", "unfreeze", "logs", "service"),
+    "Day and night": (
+        "serve",
+        "drift",
+        "top",
+        "reconcile",
+        "pause",
+        "resume",
+        "freeze",
+        "unfreeze",
+        "accept",
+        "logs",
+        "service",
+    ),
     "This command": ("completion",),
 }
 

@@ -313,6 +313,12 @@ class Service:
         self._rolled.set()
         return True
 
+    async def accept(self, commit: str, who: str) -> None:
+        await self.history.control.audit(who, "accept", {"commit": commit})
+        await self.mirror.accept(commit)
+        self.events_.put("order", what="accept", who=who, commit=commit)
+        self._look.set()
+
     def go_on(self, environment: str, who: str) -> bool:
         """A rollout that stopped goes on; False when there is none."""
         place = self.environments.places.get(environment)

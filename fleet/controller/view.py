@@ -134,6 +134,10 @@ class Controller(Protocol):
         """Take it back; False when there was none."""
         ...
 
+    async def accept(self, commit: str, who: str) -> None:
+        """Go on from this commit, though the history was rewritten. Raises GitError: it is not the newest."""
+        ...
+
     def go_on(self, environment: str, who: str) -> bool:
         """A rollout that stopped goes on; False when there is none."""
         ...

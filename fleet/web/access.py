@@ -31,6 +31,7 @@ TABLE: Mapping[tuple[str, str], Permission] = {
     ("POST", "/v1/orders"): "operate",
     ("POST", "/v1/orders/lift"): "operate",
     ("POST", "/v1/rollouts/{environment}/resume"): "operate",
+    ("POST", "/v1/accept"): "operate",
     ("POST", "/hooks/git"): "hook",
 }
 ALLOWED: Mapping[Role, frozenset[Permission]] = {

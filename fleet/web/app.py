@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from fleet.controller.view import Controller, HostView
-from fleet.errors import FleetError, UsageError
+from fleet.errors import FleetError, GitError, UsageError
 from fleet.web.access import ALLOWED, TABLE, Access, Asker
 from fleet.web.limits import Bounded
 from fleet.web.openapi import document
@@ -43,6 +43,7 @@ def application(controller: Controller, access: Access, hook: Hook | None = None
         ("POST", "/v1/orders"): api.order,
         ("POST", "/v1/orders/lift"): api.lift,
         ("POST", "/v1/rollouts/{environment}/resume"): api.go_on,
+        ("POST", "/v1/accept"): api.accept,
         ("POST", "/hooks/git"): api.look,
     }
     routes = [Route(path, _guarded(access, (method, path), one), methods=[method])
@@ -63,7 +64,7 @@ def _guarded(access: Access, key: tuple[str, str], answer: Answer) -> Callable[[
             return _no(415, "expected application/json")
         try:
             return await answer(request, asker)
-        except UsageError as error:
+        except (UsageError, GitError) as error:
             return _no(400, str(error))
         except FleetError as error:
             return _no(500, str(error))
@@ -140,6 +141,12 @@ class _Api:
         if not self._controller.go_on(request.path_params["environment"], asker.name):
             return _no(404, "no rollout of that environment has stopped")
         return _json({})
+
+    async def accept(self, request: Request, asker: Asker) -> Response:
+        """commit: its whole id, so that nobody accepts what they have not seen."""
+        commit = _text(await _said(request), "commit")
+        await self._controller.accept(commit, asker.name)
+        return _json({"commit": commit})
 
     async def look(self, request: Request, asker: Asker) -> Response:
         body = await request.body()

@@ -22,6 +22,7 @@ _BODIES: dict[str, Any] = {
     "/v1/reconcile": {"hosts": {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "/"}}},
     "/v1/orders": {"scope": _TEXT, "reason": _TEXT},
     "/v1/orders/lift": {"scope": _TEXT},
+    "/v1/accept": {"commit": _TEXT},
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import random
 import signal
 import subprocess
 import time
@@ -16,7 +17,7 @@ import httpx
 import pytest
 
 from fleet.transports.controller import ControllerClient
-from tests.desired.remotes import free_port, smart_http
+from tests.desired.remotes import free_port, git, smart_http
 from tests.e2e.conftest import Field
 
 pytestmark = pytest.mark.hosts
@@ -107,6 +108,11 @@ def test_a_rewritten_history_is_refused_and_drift_is_healed_all_the_same(lab: Fi
         lab.on("h-1", "rm /etc/app.conf")
         until(lambda: everywhere(lab, "one\n"))
         assert "was rewritten" in lab.fleet("status").out
+        newest = git(lab.repository, "rev-parse", "HEAD")
+        assert lab.fleet("accept", newest[:12]).code == 1
+        said = lab.fleet("accept", newest)
+        assert said.code == 0, said.err
+        until(lambda: everywhere(lab, "forged\n".replace("forged", "forced")))
 
 
 def test_a_freeze_holds_over_a_restart_and_drift_is_still_seen(lab: Field) -> None:
@@ -174,3 +180,52 @@ def test_a_signed_message_of_a_git_server_brings_a_commit_at_once_and_a_flood_co
                 client.post(url, content=body, headers={"X-Gitea-Signature": "0" * 64})
             assert len(web.asked) - before <= 4, "what was heard before asks Git nothing"
             assert client.get(f"http://127.93.0.1:{port}/v1/status").status_code == 401
+
+
+def test_killed_at_any_moment_it_goes_on_where_it_was_and_no_host_is_forgotten(lab: Field) -> None:
+    """SIGKILL at moments that nobody chose, a commit after each; at the end every host has the last one."""
+    chance = random.Random(20261123)
+    for number in range(8):
+        lab.write({"base/roles/all.yaml": role(f"{number}\n")})
+        with killed(lab, chance.uniform(0.5, 3.0)):
+            pass
+    with serving(lab) as client:
+        until(lambda: everywhere(lab, "7\n"), 40)
+        try:
+            until(lambda: verdicts(client) == {"in sync"}, 20)
+        except AssertionError:
+            print(json.dumps(client.hosts(), indent=1)); print(json.dumps(client.status(), indent=1)); raise
+    runs = lab.fleet("history", "--json").json["runs"]
+    assert not [one for one in runs if one["alive"]]
+    integrity = subprocess.run(
+        ["sqlite3", str(lab.root / "state/history.db"), "PRAGMA integrity_check"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert integrity.stdout == "ok\n"
+
+
+@contextmanager
+def killed(lab: Field, seconds: float) -> Iterator[None]:
+    lab.lines |= {"FLEET_POLL": "1", "FLEET_SOCKET": str(lab.root / "fleet.sock")}
+    process = lab.start("serve")
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    process.communicate()
+    yield
+
+
+def test_while_git_is_down_hosts_are_kept_as_the_last_good_commit_says(lab: Field) -> None:
+    lab.write({"base/roles/all.yaml": role("one\n")})
+    with smart_http(lab.repository) as web, serving(lab, FLEET_REMOTE=f"{web.url}/.git") as client:
+        until(lambda: everywhere(lab, "one\n"))
+        web.token = "nobody has it"
+        until(lambda: client.status()["git"])
+        lab.on("h-1", "rm /etc/app.conf")
+        until(lambda: everywhere(lab, "one\n"))
+        assert "Git: " in lab.fleet("status").out and client.status()["environments"][0]["problems"] == []
+        web.token = ""
+        until(lambda: not client.status()["git"])

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from fleet.controller.view import ControllerView, EnvironmentView, Event, HostView
-from fleet.errors import UsageError
+from fleet.errors import GitError, UsageError
 from fleet.history.records import Ordered
 from fleet.web.access import TABLE, Access, Token
 from fleet.web.app import application
@@ -61,6 +61,11 @@ class Fake:
 
     async def lift(self, scope: str, who: str) -> bool:
         return scope == "dev"
+
+    async def accept(self, commit: str, who: str) -> None:
+        if commit != "a" * 40:
+            raise GitError("it is at another")
+        self.asked.append(f"accept by {who}")
 
     def go_on(self, environment: str, who: str) -> bool:
         return environment == "dev"
@@ -108,6 +113,7 @@ BODIES: dict[str, Any] = {
     "/v1/reconcile": {"hosts": ["dev/h1"]},
     "/v1/orders": {"scope": "dev", "reason": "why"},
     "/v1/orders/lift": {"scope": "dev"},
+    "/v1/accept": {"commit": "a" * 40},
 }
 
 
@@ -206,6 +212,7 @@ async def test_who_asked_is_known_by_name(tmp_path: Path) -> None:
         ("/v1/reconcile", b'{"hosts": []}', "expected hosts"),  # nobody means all of them by leaving something out
         ("/v1/reconcile", b'{"hosts": ["h1"]}', "ENVIRONMENT/NAME"),
         ("/v1/orders", b'{"scope": 3, "reason": ""}', "expected scope"),
+        ("/v1/accept", b'{"commit": "b"}', "it is at another"),
         ("/v1/orders", b'{"scope": "nowhere", "reason": ""}', "nothing is called"),
         ("/v1/orders", b"[" * 5000, "JSON object"),
         ("/v1/orders", b"\xff\xfe", "JSON object"),
