@@ -28,11 +28,12 @@ def role(content: str) -> str:
     return json.dumps({"resources": {"file": {"/etc/app.conf": {"content": content}}}})
 
 
-def until(what: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait until it is so: somebody else's process decides when."""
+def until(what: Callable[[], object], seconds: float = 20.0, client: ControllerClient | None = None) -> None:
+    """Wait until it is so: somebody else's process decides when. client: says how it stood when that did not happen."""
     end = time.monotonic() + seconds
     while not what():
-        assert time.monotonic() < end, "it did not come to be so in time"
+        late = time.monotonic() > end
+        assert not late, ("it did not come to be so in time", client and client.hosts(), client and client.status())
         time.sleep(0.02)
 
 
@@ -191,10 +192,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was_and_no_host_is_forgotten(l
             pass
     with serving(lab) as client:
         until(lambda: everywhere(lab, "7\n"), 40)
-        try:
-            until(lambda: verdicts(client) == {"in sync"}, 20)
-        except AssertionError:
-            print(json.dumps(client.hosts(), indent=1)); print(json.dumps(client.status(), indent=1)); raise
+        until(lambda: verdicts(client) == {"in sync"}, 90, client)
     runs = lab.fleet("history", "--json").json["runs"]
     assert not [one for one in runs if one["alive"]]
     integrity = subprocess.run(
