@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from fleet.controller.environments import Environments
@@ -46,16 +46,18 @@ class Rules:
 
 @dataclass(slots=True)
 class _Work:
-    """A pass under way. halted: nothing more is begun."""
+    """A pass under way. full: it looks at everything. halted: nothing more is begun."""
 
     asked: Asked
+    full: bool = False
     task: asyncio.Task[None] | None = None
     halted: bool = False
 
 
 @dataclass(slots=True)
 class Loop:
-    """heard: called with each pass that ended, and what it was about."""
+    """heard: called with each pass that ended, and what it was about. before: with each that looks at everything,
+    before it does."""
 
     environments: Environments
     parts: Parts
@@ -64,6 +66,7 @@ class Loop:
     watcher: Watcher
     moment: Callable[[], Moment]
     heard: Callable[[HostSpec, PassResult], None] = lambda spec, result: None
+    before: Callable[[HostSpec], Awaitable[None]] | None = None
     standings: dict[HostKey, Standing] = field(default_factory=dict)
     memories: dict[HostKey, Memory] = field(default_factory=dict)
     queue: Workqueue = field(default_factory=Workqueue)
@@ -169,7 +172,7 @@ class Loop:
                 self.queue.add(replace(turn, due=at.now + pause))
                 continue
             self._counts[turn.key[0]] += 1
-            work = self._work[turn.key] = _Work(self._asked(turn.key, spec))
+            work = self._work[turn.key] = _Work(*self._asked(turn.key, spec))
             work.task = asyncio.create_task(self._one(turn.key, work), name=spec.label)
         return self.running < self.rules.passes
 
@@ -189,9 +192,11 @@ class Loop:
             self._retries.take(now)
         return pause
 
-    def _asked(self, key: HostKey, spec: HostSpec) -> Asked:
+    def _asked(self, key: HostKey, spec: HostSpec) -> tuple[Asked, bool]:
+        """And whether everything is looked at."""
         at, known = self.moment(), self.standings.get(key, Standing())
-        if at.now - known.full >= FULL:
+        full = at.now - known.full >= FULL or key not in self.memories
+        if full:
             self.memories.pop(key, None)
             self.standings[key] = known = replace(known, full=at.now)
         held = known.held(at.now)
@@ -200,7 +205,7 @@ class Loop:
             spec = replace(spec, resources=tuple(reported))
         memory = self.memories.setdefault(key, Memory())
         write = not self.rules.may_write(spec)
-        return Asked(spec, 0, write, known.settled, known.withheld, memory, known.cut, None, known.last)
+        return Asked(spec, 0, write, known.settled, known.withheld, memory, known.cut, None, known.last), full
 
     async def _one(self, key: HostKey, work: _Work) -> None:
         asked = work.asked
@@ -208,6 +213,8 @@ class Loop:
         parts = replace(self.parts, kinds=self.environments.kinds(key[0]))
         ended: Passed | None = None
         try:
+            if work.full and self.before is not None:
+                await self.before(asked.spec)
             asked.run = await self._run(key)
             ended = await one_pass(asked, parts, self.watcher)
             self.record_error = ""
@@ -221,6 +228,10 @@ class Loop:
         finally:
             self._ended(asked.spec, ended)
         await self.parts.sessions.trim(self.rules.connections, self._in_use)
+
+    async def tidy(self) -> None:
+        """Connections to what is no host of ours any more are closed."""
+        await self.parts.sessions.keep({spec.target for spec in self.environments}, self._in_use())
 
     def _in_use(self) -> set[Target]:
         return {one.asked.spec.target for one in self._work.values()}

@@ -22,8 +22,9 @@ from fleet.controller.orders import Orders
 from fleet.controller.queue import HostKey, Priority
 from fleet.controller.standing import Standing
 from fleet.controller.view import ControllerView, EnvironmentView, Event, HostView
+from fleet.converge.facts import gather
 from fleet.desired.mirror import Mirror
-from fleet.errors import FleetError, GitError, HistoryError
+from fleet.errors import FleetError, GitError, HistoryError, TransportError
 from fleet.history import History
 from fleet.history.records import Ordered
 from fleet.model.change import PassResult
@@ -74,7 +75,7 @@ class Service:
 
     async def run(self) -> None:
         """Until cancelled; then what is under way is ended in order."""
-        self.loop.heard = self.heard
+        self.loop.heard, self.loop.before = self.heard, self._learn
         await self.orders.read()
         self._git.head = await self.mirror.open()
         if self._git.head:
@@ -135,6 +136,7 @@ class Service:
             self.events_.put("revision", name, commit=moved.commit, changed=len(changed))
         self.loop.forget(moved.gone)
         await self._roll()
+        await self.loop.tidy()
         await self._finish([at for at in self.loop.runs if not self._current(at)])
 
     async def _rolling(self) -> None:
@@ -180,6 +182,21 @@ class Service:
                 self.events_.put("rollout", spec.environment, state="stopped", reason=rollout.reason)
             self._rolled.set()
 
+    async def _learn(self, spec: HostSpec) -> None:
+        """What a host says of itself, where its templates ask for it: at each full look. What that changes in it, and
+        in those that ask about it, has its turn at once."""
+        if not spec.uses_facts:
+            return
+        try:
+            session = await self.loop.parts.sessions.get(spec.target)
+            found = await gather(session, spec.target.timeout)
+        except TransportError:
+            return  # the pass will say why
+        if found != await self.history.load_facts(spec.environment, spec.name):
+            await self.history.save_facts(spec.environment, spec.name, found)
+            changed = await self.environments.learn(spec.environment)
+            self.loop.ask([(spec.environment, name) for name in changed], Priority.REVISION, "what hosts say changed")
+
     def _current(self, at: tuple[str, str]) -> bool:
         place = self.environments.places.get(at[0])
         return place is not None and at[1] in place.revisions.values()
@@ -224,10 +241,11 @@ class Service:
         return ControllerView(
             version=self.version,
             started=self.started,
-            ready=self.ready,
+            ready=self.ready and not self.loop.record_error,
             head=self._git.head,
             fetched=self._git.fetched,
             git=self._git.error,
+            record=self.loop.record_error,
             queue=self.loop.queue.due(now),
             running=self.loop.running,
             frozen=self.orders.held.get(""),

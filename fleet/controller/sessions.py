@@ -52,6 +52,11 @@ class Sessions:
         if session is not None:
             await session.aclose()
 
+    async def keep(self, targets: Collection[Target], busy: Collection[Target]) -> None:
+        """Close those to other targets: of hosts that are gone, or are reached in another way now."""
+        for target in [one for one in self._open if one not in targets and one not in busy]:
+            await self.drop(target)
+
     async def aclose(self) -> None:
         sessions, self._open = list(self._open.values()), {}
         await asyncio.gather(*(s.aclose() for s in sessions), return_exceptions=True)

@@ -228,3 +228,16 @@ def test_no_more_connections_stay_open_than_are_meant_and_none_in_use_is_closed(
 
     virtually(rig.run(0, watch))
     assert max(open_) <= 8 + 1 and {one.verdict for _, one in rig.passed} == {Verdict.IN_SYNC}
+
+
+def test_a_connection_to_what_is_no_host_of_ours_any_more_is_closed() -> None:
+    rig = Rig({"dev-1": in_sync(), "dev-2": in_sync()}, period=10)
+
+    async def leave() -> None:
+        await asyncio.sleep(30)
+        rig.drop("dev-2")
+        await rig.loop.tidy()
+        assert [target.host for target in rig.loop.parts.sessions._open] == ["dev-1"]
+
+    virtually(rig.run(60, leave))
+    assert max(rig.times("dev-2")) <= 30 < max(rig.times("dev-1"))

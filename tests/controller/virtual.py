@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
@@ -45,6 +45,23 @@ def virtually(work: Awaitable[Result]) -> Result:
 
 
 @dataclass
+class _Fake:
+    """As much of Environments as the loop asks for."""
+
+    places: Mapping[str, Any]
+
+    def host(self, key: tuple[str, str]) -> Any:
+        return self.places[key[0]].hosts.get(key[1])
+
+    def kinds(self, environment: str) -> Any:
+        return KINDS
+
+    def __iter__(self) -> Iterator[HostSpec]:
+        for place in self.places.values():
+            yield from place.hosts.values()
+
+
+@dataclass
 class Rig:
     """worlds: host name → its world, as the transport of test_run takes them; names begin with their environment."""
 
@@ -64,7 +81,7 @@ class Rig:
             place.hosts[name], place.revisions[name] = spec, "r1"
         self.places = places
         dice = random.Random(7)
-        fake = SimpleNamespace(places=places, host=lambda key: places[key[0]].hosts.get(key[1]), kinds=lambda e: KINDS)
+        fake = _Fake(places)
         rules = Rules(
             self.passes, self.connections, lambda e: self.period, lambda spec: self.orders, lambda e: self.orders
         )
@@ -96,6 +113,12 @@ class Rig:
             running.cancel()
             await self.loop.aclose(0.1)
             await asyncio.gather(running, return_exceptions=True)
+
+    def drop(self, name: str) -> None:
+        """The host leaves Git."""
+        spec = self.specs[name]
+        self.places[spec.environment].hosts.pop(name)
+        self.loop.forget([(spec.environment, name)])
 
     def times(self, name: str) -> list[float]:
         return [at for at, result in self.passed if result.host == name]

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import random
+import re
 import signal
 import subprocess
 import time
@@ -227,3 +228,26 @@ def test_while_git_is_down_hosts_are_kept_as_the_last_good_commit_says(lab: Fiel
         assert "Git: " in lab.fleet("status").out and client.status()["environments"][0]["problems"] == []
         web.token = ""
         until(lambda: not client.status()["git"])
+
+
+def test_what_waits_for_facts_of_a_host_comes_once_it_has_said_them(lab: Field) -> None:
+    lab.write({"base/roles/all.yaml": role("{{ facts.hostname }}\n")})
+    with serving(lab) as client:
+        until(lambda: all(lab.on(n, "cat /etc/app.conf", check=False) == f"{n}\n" for n in ("h-1", "h-2", "h-3")))
+        until(lambda: verdicts(client) == {"in sync"}, client=client)
+
+
+def test_a_host_that_leaves_git_is_left_as_it_is(lab: Field) -> None:
+    lab.write({"base/roles/all.yaml": role("one\n")})
+    with serving(lab) as client:
+        until(lambda: everywhere(lab, "one\n"))
+        hosts = lab.repository / "environments/lab/hosts.yaml"
+        lab.write({"lab/hosts.yaml": re.sub(r"(?m)^  h-3:.*\n", "", hosts.read_text())})
+        until(lambda: {one["name"] for one in client.hosts()} == {"h-1", "h-2"})
+        assert lab.on("h-3", "cat /etc/app.conf") == "one\n"
+        lab.on("h-3", "echo mine > /etc/app.conf")
+        asked = len([one for one in client.events(follow=False) if one["host"] == "h-3"])
+        lab.on("h-1", "rm /etc/app.conf")
+        until(lambda: lab.on("h-1", "cat /etc/app.conf", check=False) == "one\n")
+        assert lab.on("h-3", "cat /etc/app.conf") == "mine\n"
+        assert len([one for one in client.events(follow=False) if one["host"] == "h-3"]) == asked
