@@ -121,6 +121,7 @@ class Settings(BaseSettings):
         description="Where it can be asked. Default: fleet.sock in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/fleet or the "
         "state directory.",
     )
+    retention: float = Field(90.0, ge=1, le=36_500, description="Days that the record of `fleet serve` goes back.")
     listen: str = Field(
         "", description="ADDRESS:PORT where it can be asked over TCP as well, with tokens. Default: none."
     )

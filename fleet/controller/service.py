@@ -36,11 +36,12 @@ GAP = 0.5  # seconds between two questions to Git at least
 @dataclass(frozen=True, slots=True)
 class Habits:
     """poll: seconds between two questions to Git; jitter is added. watchdog: seconds between signs of life, or None.
-    grace: seconds that steps under way get at the end."""
+    grace: seconds that steps under way get at the end. retention: days that the record goes back."""
 
     poll: float = 30.0
     watchdog: float | None = None
     grace: float = 15.0
+    retention: float = 90.0
 
 
 @dataclass(slots=True)
@@ -81,7 +82,10 @@ class Service:
         if self._git.head:
             await self.environments.restore(self.loop.moment().now)
             await self._adopt(self.environments)
-        tasks = [asyncio.create_task(one) for one in (self._follow(), self.loop.run(), self._rolling(), self._live())]
+        tasks = [
+            asyncio.create_task(one)
+            for one in (self._follow(), self.loop.run(), self._rolling(), self._live(), self._forgetting())
+        ]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -223,6 +227,12 @@ class Service:
             verdicts = [one.verdict for key, one in self.loop.standings.items() if key[0] == at[0] and one.verdict]
             with suppress(FleetError):
                 await self.history.finish_run(await number, verdicts)
+
+    async def _forgetting(self) -> None:
+        while True:
+            with suppress(HistoryError):  # the next time, then
+                await self.history.prune(time.time() - self.habits.retention * 86_400)
+            await asyncio.sleep(6 * 3600)
 
     async def _live(self) -> None:
         """The watchdog is fed only while the loop goes round."""

@@ -251,3 +251,20 @@ def test_a_host_that_leaves_git_is_left_as_it_is(lab: Field) -> None:
         until(lambda: lab.on("h-1", "cat /etc/app.conf", check=False) == "one\n")
         assert lab.on("h-3", "cat /etc/app.conf") == "mine\n"
         assert len([one for one in client.events(follow=False) if one["host"] == "h-3"]) == asked
+
+
+def test_history_can_be_taken_along_and_forgotten(lab: Field) -> None:
+    lab.write({"base/roles/all.yaml": role("one\n")})
+    with serving(lab):
+        until(lambda: everywhere(lab, "one\n"))
+        assert lab.fleet("pause", "lab/h-1", "--reason", "look").code == 0
+    lines = [json.loads(line) for line in lab.fleet("history", "export").out.splitlines()]
+    assert {one["type"] for one in lines} == {"run", "audit"}
+    assert [one["said"] for one in lines if one["type"] == "audit"] == [{"scope": "lab/h-1", "reason": "look"}]
+    assert any(change["host"] == "h-2" for one in lines if one["type"] == "run" for change in one["changes"])
+    assert lab.fleet("history", "prune", "--days", "0").out.startswith("forgotten: ")
+    assert {one["host"] for one in lab.fleet("status", "--json").json["hosts"] if one["verdict"]} == {
+        "h-1",
+        "h-2",
+        "h-3",
+    }

@@ -54,7 +54,9 @@ async def _serve(app: App) -> Answer:
 
     settings = app.settings
     with lease(settings.state_dir):
-        service = await app.service(from_environment(os.environ), Habits(settings.poll, watchdog(os.environ)))
+        service = await app.service(
+            from_environment(os.environ), Habits(settings.poll, watchdog(os.environ), retention=settings.retention)
+        )
         door = door_of(settings, time.time)
         try:
             async with serving(application(service, door.access, door.hook), settings.socket, door.address):
