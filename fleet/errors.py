@@ -6,6 +6,7 @@
     ├── TransportError     a host could not be reached or talked to; carries a `Failure`, "again?"    (exit 4)
     ├── IdentityError      the host belongs to another environment                                    (exit 5)
     ├── SecretError        a secret cannot be decrypted: no key, a damaged file, no sops               (exit 1)
+    ├── GitError           a remote does not answer, or is refused; RewrittenError: its history changed  (exit 1)
     ├── HistoryError       the record could not be written or read                                    (exit 1)
     └── SandboxError       throw-away hosts cannot be had here, and why                               (exit 1)
 
@@ -84,6 +85,18 @@ class UsageError(FleetError):
 
 class GitError(FleetError):
     """A remote repository does not answer, or what it says is refused. What was fetched before stays."""
+
+
+class RewrittenError(GitError):
+    """The remote's newest commit does not descend from the last good one, which stays until somebody accepts it."""
+
+    def __init__(self, remote: str, before: str, newest: str) -> None:
+        self.before = before
+        self.newest = newest
+        super().__init__(
+            f"the history of {remote} was rewritten: {newest[:12]} does not descend from {before[:12]}, which stays; "
+            f"restore the branch, or accept what is there if it is meant: fleet accept {newest}"
+        )
 
 
 class Failure(StrEnum):

@@ -121,6 +121,18 @@ class Settings(BaseSettings):
         description="Where it can be asked. Default: fleet.sock in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/fleet or the "
         "state directory.",
     )
+    retention: float = Field(90.0, ge=1, le=36_500, description="Days that the record of `fleet serve` goes back.")
+    listen: str = Field(
+        "", description="ADDRESS:PORT where it can be asked over TCP as well, with tokens. Default: none."
+    )
+    tokens_file: AnyPath | None = Field(
+        None,
+        description="Who may ask over TCP: lines of NAME ROLE SHA256, ROLE reader or operator, of the token in hex.",
+    )
+    hook_secret_file: AnyPath | None = Field(
+        None,
+        description="A secret a line, with which Git servers sign POST /hooks/git to say that there is something new.",
+    )
     color: Literal["auto", "always", "never"] = Field("auto", description="Colours: only on a terminal, always, never.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="What is worth a log line.")
     trace: bool = Field(False, description="After each run, say which hosts were slowest and where their time went.")

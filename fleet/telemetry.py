@@ -1,4 +1,5 @@
-"""Where the time goes: spans run → host → connect, observe, plan, apply, verify. The only importer of OpenTelemetry.
+"""Where the time goes: spans run → host → connect, decrypt, observe, plan, apply, verify, and below these each request
+to an API. The only importer of OpenTelemetry.
 
 Nothing is imported, and a span costs next to nothing, unless someone wants to know: `--trace` (`trace=True`: finished
 spans are added up here, see `slowest`) or the standard variables (OTEL_EXPORTER_OTLP_ENDPOINT or

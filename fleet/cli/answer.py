@@ -26,10 +26,10 @@ class Answer:
     exit_code: ExitCode = ExitCode.IN_SYNC
 
 
-def to_json(command: str, answer: Answer) -> str:
-    """One document, ASCII only, so that it is safe on a terminal as well."""
+def to_json(command: str, answer: Answer, indent: int | None = 2) -> str:
+    """One document, ASCII only, so that it is safe on a terminal as well. indent None: in one line."""
     said = {"version": JSON_VERSION, "command": command, "exit_code": int(answer.exit_code), **answer.document}
-    return json.dumps(_shown(said), indent=2).replace("\x7f", "\\u007f")
+    return json.dumps(_shown(said), indent=indent).replace("\x7f", "\\u007f")
 
 
 def show(text: str, error: bool = False, color: bool | None = None) -> None:

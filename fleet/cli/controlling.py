@@ -69,6 +69,9 @@ def controller_lines(status: Mapping[str, Any], now: float) -> list[str]:
     lines = [f"{began}; {fetched}; {status['running']} passes under way"]
     if status["git"]:
         lines.append(click.style(f"Git: {one_line(status['git'], 300)}", fg="red"))
+    if status["record"]:
+        said = f"nothing is changed while the record cannot be written: {one_line(status['record'], 300)}"
+        lines.append(click.style(said, fg="red"))
     if (frozen := status["frozen"]) is not None:
         why = f": {one_line(frozen['reason'])}" if frozen["reason"] else ""
         lines.append(click.style(f"frozen by {one_line(frozen['who'])} {ago(frozen['since'], now)}{why}", fg="yellow"))

@@ -36,7 +36,19 @@ SECTIONS = {
         "schema",
     ),
     "What is, and making it so": ("plan", "apply", "status", "history"),
-    "Day and night": ("serve", "drift", "top", "reconcile", "pause", "resume", "freeze", "unfreeze", "logs", "service"),
+    "Day and night": (
+        "serve",
+        "drift",
+        "top",
+        "reconcile",
+        "pause",
+        "resume",
+        "freeze",
+        "unfreeze",
+        "accept",
+        "logs",
+        "service",
+    ),
     "This command": ("completion",),
 }
 
@@ -61,6 +73,13 @@ class Root(FleetCommand, click.Group):
         assert isinstance(found, click.Command)
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        found = super().resolve_command(ctx, args)
+        ctx.ensure_object(Invocation).command = found[0] or "fleet"
+        return found
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in SECTIONS.items():
             commands = [(name, self.get_command(ctx, name)) for name in names]
@@ -81,8 +100,8 @@ class Root(FleetCommand, click.Group):
 def root() -> None:
     """Keep every host as the repository says, and say why.
 
-    fleet reads one commit of a Git repository, works out what each host should be, looks at the hosts over SSH and
-    changes what differs. Nothing is installed on them.
+    fleet reads one commit of a Git repository, works out what each host should be, looks at the hosts over SSH and at
+    APIs over HTTP, and changes what differs. Nothing is installed on them.
     """
 
 
@@ -91,24 +110,23 @@ def run(arguments: Sequence[str]) -> ExitCode:
     invocation = Invocation(json="--json" in arguments)  # also when the rest of the line cannot be parsed
     if "--no-color" in arguments:
         invocation.color = False
-    name = next((word for word in arguments if not word.startswith("-")), "fleet")
     try:
         result: Any = root.main(list(arguments), prog_name="fleet", standalone_mode=False, obj=invocation)
         answer = result if isinstance(result, Answer) else Answer(exit_code=ExitCode(result or 0))
         silent = not isinstance(result, Answer)
         stream_is_error = False
     except click.exceptions.NoArgsIsHelpError as asked:
-        return _say(Answer(asked.message, exit_code=ExitCode.ERROR), invocation, name, error=True)
+        return _say(Answer(asked.message, exit_code=ExitCode.ERROR), invocation, error=True)
     except (Exception, KeyboardInterrupt, click.Abort) as error:
         answer, silent, stream_is_error = describe(error, invocation.verbose), False, True
     if silent:  # --help and --version have printed themselves
         return answer.exit_code
-    return _say(answer, invocation, name, stream_is_error)
+    return _say(answer, invocation, stream_is_error)
 
 
-def _say(answer: Answer, invocation: Invocation, name: str, error: bool) -> ExitCode:
+def _say(answer: Answer, invocation: Invocation, error: bool) -> ExitCode:
     if invocation.json:
-        click.echo(to_json(name, replace(answer, document=invocation.masker.value(answer.document))))
+        click.echo(to_json(invocation.command, replace(answer, document=invocation.masker.value(answer.document))))
     else:
         show(invocation.masker.text(answer.text), error=error, color=invocation.color)
     return answer.exit_code

@@ -15,11 +15,13 @@ from fleet.masking import Masker
 
 @dataclass(slots=True)
 class Invocation:
-    """One call of fleet. repository: None means found upwards from here. verbose: how many -v.
+    """One call of fleet. command: which one; "fleet" until that is known. repository: None means found upwards from
+    here. verbose: how many -v.
 
     color: None lets the stream decide. masker: takes the secrets that were decrypted out of what is said.
     """
 
+    command: str = "fleet"
     repository: Path | None = None
     revision: str = "HEAD"
     working_tree: bool = False

@@ -13,6 +13,7 @@ from fleet.cli.answer import show
 from fleet.cli.printable import one_line
 from fleet.cli.render_plan import COLORS
 from fleet.cli.tally import BAD, Tally
+from fleet.cli.words import count
 from fleet.errors import TransportError
 from fleet.model.change import PassResult
 
@@ -91,9 +92,9 @@ def frame_lines(tally: Tally, doing: str, width: int) -> list[tuple[str, str]]:
     done, total = len(tally.results), max(tally.total, 1)
     room = max(min(width - 50, 40), 10)
     full = room * min(done, total) // total
-    head = f"{doing} {tally.total:,} hosts"
+    head = f"{doing} {count(tally.total, 'host')}"
     bar = f"{'━' * full}{'╌' * (room - full)} {done:,}/{tally.total:,}  {tally.rate():.0f} hosts/s  {_clock(tally)}"
-    counts = ", ".join(f"{count:,} {verdict}" for verdict, count in tally.counts().items())
+    counts = ", ".join(f"{number:,} {verdict}" for verdict, number in tally.counts().items())
     lines = [(head, "bold"), (bar, "cyan"), (f"{counts or 'none finished yet'}; {len(tally.running):,} running", "")]
     for host, stage, seconds in tally.slowest(3):
         lines.append((f"  {one_line(host, 40)}  {stage} {seconds:.1f} s", "dim"))
@@ -102,9 +103,9 @@ def frame_lines(tally: Tally, doing: str, width: int) -> list[tuple[str, str]]:
 
 def status_line(tally: Tally, doing: str) -> str:
     """The same in one line."""
-    counts = ", ".join(f"{count:,} {verdict}" for verdict, count in tally.counts().items())
+    counts = ", ".join(f"{number:,} {verdict}" for verdict, number in tally.counts().items())
     waiting = "".join(f"; slowest: {one_line(host)} ({stage} {s:.0f} s)" for host, stage, s in tally.slowest(1))
-    done = f"{doing}: {len(tally.results):,} of {tally.total:,} hosts after {_clock(tally)}"
+    done = f"{doing}: {len(tally.results):,} of {count(tally.total, 'host')} after {_clock(tally)}"
     return done + (f" ({counts})" if counts else "") + waiting
 
 

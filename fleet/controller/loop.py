@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from fleet.controller.environments import Environments
@@ -20,7 +20,7 @@ from fleet.controller.standing import PARKED, Moment, Standing, after, phase
 from fleet.converge.witness import Memory
 from fleet.errors import HistoryError
 from fleet.model.change import PassResult, Verdict
-from fleet.model.host import HostSpec
+from fleet.model.host import HostSpec, Target
 from fleet.model.port import Watcher
 from fleet.model.step import Outcome
 from fleet.pacing.bucket import Bucket
@@ -32,11 +32,12 @@ RECORD_AGAIN = 5.0  # seconds until a host is tried again whose intent could not
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """passes: at once. period: environment → seconds between sweeps. may_write: "" or why a host is only looked at;
-    closed: the same of an environment as a whole.
-    retries: second tries of hosts that a second may see, and how many at once after a rest."""
+    """passes: at once. connections: kept open at most. period: environment → seconds between sweeps. may_write: "" or
+    why a host is only looked at; closed: the same of an environment as a whole. retries: second tries of hosts that a
+    second may see, and how many at once after a rest."""
 
     passes: int
+    connections: int
     period: Callable[[str], float]
     may_write: Callable[[HostSpec], str]
     closed: Callable[[str], str]
@@ -45,16 +46,18 @@ class Rules:
 
 @dataclass(slots=True)
 class _Work:
-    """A pass under way. halted: nothing more is begun."""
+    """A pass under way. full: it looks at everything. halted: nothing more is begun."""
 
     asked: Asked
+    full: bool = False
     task: asyncio.Task[None] | None = None
     halted: bool = False
 
 
 @dataclass(slots=True)
 class Loop:
-    """heard: called with each pass that ended, and what it was about."""
+    """heard: called with each pass that ended, and what it was about. before: with each that looks at everything,
+    before it does."""
 
     environments: Environments
     parts: Parts
@@ -63,6 +66,7 @@ class Loop:
     watcher: Watcher
     moment: Callable[[], Moment]
     heard: Callable[[HostSpec, PassResult], None] = lambda spec, result: None
+    before: Callable[[HostSpec], Awaitable[None]] | None = None
     standings: dict[HostKey, Standing] = field(default_factory=dict)
     memories: dict[HostKey, Memory] = field(default_factory=dict)
     queue: Workqueue = field(default_factory=Workqueue)
@@ -118,15 +122,15 @@ class Loop:
         """Until cancelled; passes under way go on."""
         while True:
             self._wake.clear()
-            self._start()
+            more = self._start()
             at = self.moment()
             self.turned = at.now
-            if self.running < self.rules.passes and self.queue.due(at.now):
+            if more:
                 await asyncio.sleep(0)  # those that began come first, and whoever else wants to be heard
                 continue
             wait = self.queue.wait(at.now) if self.running < self.rules.passes else None
             try:
-                async with asyncio.timeout(min(wait if wait is not None else 1.0, 1.0) or 0.01):
+                async with asyncio.timeout(min(wait or 1.0, 1.0)):  # an end wakes us, too
                     await self._wake.wait()
             except TimeoutError:
                 continue
@@ -152,12 +156,13 @@ class Loop:
             task.cancel()
         await asyncio.gather(self.halt(None, grace), *looking, return_exceptions=True)
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
+        """A few passes; whether there may be more of them."""
         at = self.moment()
         for _ in range(min(AT_ONCE, self.rules.passes - self.running)):
             turn = self.queue.take(at.now, self._full())
             if turn is None:
-                return
+                return False
             spec = self.environments.host(turn.key)
             if spec is None:
                 self.queue.done(turn.key)
@@ -167,8 +172,9 @@ class Loop:
                 self.queue.add(replace(turn, due=at.now + pause))
                 continue
             self._counts[turn.key[0]] += 1
-            work = self._work[turn.key] = _Work(self._asked(turn.key, spec))
+            work = self._work[turn.key] = _Work(*self._asked(turn.key, spec))
             work.task = asyncio.create_task(self._one(turn.key, work), name=spec.label)
+        return self.running < self.rules.passes
 
     def _full(self) -> set[str]:
         """Environments that have their share: none has the last quarter while there are others."""
@@ -186,9 +192,11 @@ class Loop:
             self._retries.take(now)
         return pause
 
-    def _asked(self, key: HostKey, spec: HostSpec) -> Asked:
+    def _asked(self, key: HostKey, spec: HostSpec) -> tuple[Asked, bool]:
+        """And whether everything is looked at."""
         at, known = self.moment(), self.standings.get(key, Standing())
-        if at.now - known.full >= FULL:
+        full = at.now - known.full >= FULL or key not in self.memories
+        if full:
             self.memories.pop(key, None)
             self.standings[key] = known = replace(known, full=at.now)
         held = known.held(at.now)
@@ -197,7 +205,7 @@ class Loop:
             spec = replace(spec, resources=tuple(reported))
         memory = self.memories.setdefault(key, Memory())
         write = not self.rules.may_write(spec)
-        return Asked(spec, 0, write, known.settled, known.withheld, memory, known.cut, None, known.last)
+        return Asked(spec, 0, write, known.settled, known.withheld, memory, known.cut, None, known.last), full
 
     async def _one(self, key: HostKey, work: _Work) -> None:
         asked = work.asked
@@ -205,6 +213,8 @@ class Loop:
         parts = replace(self.parts, kinds=self.environments.kinds(key[0]))
         ended: Passed | None = None
         try:
+            if work.full and self.before is not None:
+                await self.before(asked.spec)
             asked.run = await self._run(key)
             ended = await one_pass(asked, parts, self.watcher)
             self.record_error = ""
@@ -217,6 +227,14 @@ class Loop:
                 raise
         finally:
             self._ended(asked.spec, ended)
+        await self.parts.sessions.trim(self.rules.connections, self._in_use)
+
+    async def tidy(self) -> None:
+        """Connections to what is no host of ours any more are closed."""
+        await self.parts.sessions.keep({spec.target for spec in self.environments}, self._in_use())
+
+    def _in_use(self) -> set[Target]:
+        return {one.asked.spec.target for one in self._work.values()}
 
     def _overtaken(self, key: HostKey, spec: HostSpec) -> bool:
         """Git says something newer of the host: what was begun for the old is not finished first."""

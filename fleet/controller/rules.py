@@ -11,10 +11,11 @@ from fleet.controller.orders import Orders, in_words
 from fleet.controller.windows import Opening, open_until
 from fleet.model.host import HostSpec
 from fleet.model.rollout import SWEEP
+from fleet.settings import Settings
 
 
-def rules(passes: int, environments: Environments, orders: Orders, wall: Callable[[], float]) -> Rules:
-    """passes: at once. wall: Unix seconds."""
+def rules(settings: Settings, environments: Environments, orders: Orders, wall: Callable[[], float]) -> Rules:
+    """wall: Unix seconds."""
 
     def window(environment: str) -> str:
         place = environments.places.get(environment)
@@ -36,4 +37,4 @@ def rules(passes: int, environments: Environments, orders: Orders, wall: Callabl
         place = environments.places.get(environment)
         return SWEEP if place is None else place.spec.sweep
 
-    return Rules(passes, period, may_write, as_a_whole)
+    return Rules(settings.passes, settings.connections, period, may_write, as_a_whole)

@@ -22,22 +22,26 @@ from fleet.controller.orders import Orders
 from fleet.controller.queue import HostKey, Priority
 from fleet.controller.standing import Standing
 from fleet.controller.view import ControllerView, EnvironmentView, Event, HostView
+from fleet.converge.facts import gather
 from fleet.desired.mirror import Mirror
-from fleet.errors import FleetError, GitError, HistoryError
+from fleet.errors import FleetError, GitError, HistoryError, TransportError
 from fleet.history import History
 from fleet.history.records import Ordered
 from fleet.model.change import PassResult
 from fleet.model.host import HostSpec
 
+GAP = 0.5  # seconds between two questions to Git at least
+
 
 @dataclass(frozen=True, slots=True)
 class Habits:
     """poll: seconds between two questions to Git; jitter is added. watchdog: seconds between signs of life, or None.
-    grace: seconds that steps under way get at the end."""
+    grace: seconds that steps under way get at the end. retention: days that the record goes back."""
 
     poll: float = 30.0
     watchdog: float | None = None
     grace: float = 15.0
+    retention: float = 90.0
 
 
 @dataclass(slots=True)
@@ -72,13 +76,16 @@ class Service:
 
     async def run(self) -> None:
         """Until cancelled; then what is under way is ended in order."""
-        self.loop.heard = self.heard
+        self.loop.heard, self.loop.before = self.heard, self._learn
         await self.orders.read()
         self._git.head = await self.mirror.open()
         if self._git.head:
             await self.environments.restore(self.loop.moment().now)
             await self._adopt(self.environments)
-        tasks = [asyncio.create_task(one) for one in (self._follow(), self.loop.run(), self._rolling(), self._live())]
+        tasks = [
+            asyncio.create_task(one)
+            for one in (self._follow(), self.loop.run(), self._rolling(), self._live(), self._forgetting())
+        ]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -94,6 +101,7 @@ class Service:
     async def _follow(self) -> None:
         while True:
             self._look.clear()
+            began = self.loop.moment().now
             await self._once()
             if not self.ready:
                 self.ready = True
@@ -102,6 +110,8 @@ class Service:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._look.wait()
+            # However many ask us to look: once in this time.
+            await asyncio.sleep(max(began + GAP - self.loop.moment().now, 0.0))
 
     async def _once(self) -> None:
         """Git is asked; what is new is taken. What goes wrong is told, and everything stays as it is."""
@@ -130,6 +140,7 @@ class Service:
             self.events_.put("revision", name, commit=moved.commit, changed=len(changed))
         self.loop.forget(moved.gone)
         await self._roll()
+        await self.loop.tidy()
         await self._finish([at for at in self.loop.runs if not self._current(at)])
 
     async def _rolling(self) -> None:
@@ -175,6 +186,21 @@ class Service:
                 self.events_.put("rollout", spec.environment, state="stopped", reason=rollout.reason)
             self._rolled.set()
 
+    async def _learn(self, spec: HostSpec) -> None:
+        """What a host says of itself, where its templates ask for it: at each full look. What that changes in it, and
+        in those that ask about it, has its turn at once."""
+        if not spec.uses_facts:
+            return
+        try:
+            session = await self.loop.parts.sessions.get(spec.target)
+            found = await gather(session, spec.target.timeout)
+        except TransportError:
+            return  # the pass will say why
+        if found != await self.history.load_facts(spec.environment, spec.name):
+            await self.history.save_facts(spec.environment, spec.name, found)
+            changed = await self.environments.learn(spec.environment)
+            self.loop.ask([(spec.environment, name) for name in changed], Priority.REVISION, "what hosts say changed")
+
     def _current(self, at: tuple[str, str]) -> bool:
         place = self.environments.places.get(at[0])
         return place is not None and at[1] in place.revisions.values()
@@ -202,6 +228,12 @@ class Service:
             with suppress(FleetError):
                 await self.history.finish_run(await number, verdicts)
 
+    async def _forgetting(self) -> None:
+        while True:
+            with suppress(HistoryError):  # the next time, then
+                await self.history.prune(time.time() - self.habits.retention * 86_400)
+            await asyncio.sleep(6 * 3600)
+
     async def _live(self) -> None:
         """The watchdog is fed only while the loop goes round."""
         while True:
@@ -219,10 +251,11 @@ class Service:
         return ControllerView(
             version=self.version,
             started=self.started,
-            ready=self.ready,
+            ready=self.ready and not self.loop.record_error,
             head=self._git.head,
             fetched=self._git.fetched,
             git=self._git.error,
+            record=self.loop.record_error,
             queue=self.loop.queue.due(now),
             running=self.loop.running,
             frozen=self.orders.held.get(""),
@@ -307,6 +340,12 @@ class Service:
         self.loop.ask(concerned, Priority.REVISION, f"allowed again by {who}")
         self._rolled.set()
         return True
+
+    async def accept(self, commit: str, who: str) -> None:
+        await self.history.control.audit(who, "accept", {"commit": commit})
+        await self.mirror.accept(commit)
+        self.events_.put("order", what="accept", who=who, commit=commit)
+        self._look.set()
 
     def go_on(self, environment: str, who: str) -> bool:
         """A rollout that stopped goes on; False when there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from fleet.model.host import Target
 from fleet.model.port import Session, Transport
@@ -21,10 +21,19 @@ class Sessions:
 
     async def get(self, target: Target) -> Session:
         """The session to this target, opened if need be. Raises TransportError, classified."""
-        session = self._open.get(target)
+        session = self._open.pop(target, None)
         if session is None:
-            session = self._open[target] = await self._connect(target)
+            session = await self._connect(target)
+        self._open[target] = session  # the last to be used stands last
         return session
+
+    async def trim(self, most: int, busy: Callable[[], Collection[Target]]) -> None:
+        """Close those that were not used for longest, until no more than `most` are open; none that is in use."""
+        if len(self._open) <= most:
+            return
+        used = busy()
+        for target in [one for one in self._open if one not in used][: len(self._open) - most]:
+            await self.drop(target)
 
     async def _connect(self, target: Target) -> Session:
         own = await self._transport(target.type).connect(target)
@@ -42,6 +51,11 @@ class Sessions:
         session = self._open.pop(target, None)
         if session is not None:
             await session.aclose()
+
+    async def keep(self, targets: Collection[Target], busy: Collection[Target]) -> None:
+        """Close those to other targets: of hosts that are gone, or are reached in another way now."""
+        for target in [one for one in self._open if one not in targets and one not in busy]:
+            await self.drop(target)
 
     async def aclose(self) -> None:
         sessions, self._open = list(self._open.values()), {}

@@ -74,7 +74,8 @@ class EnvironmentView:
 
 @dataclass(frozen=True, slots=True)
 class ControllerView:
-    """head: newest commit fetched; fetched: when Git last answered; git: "" or why it does not. queue: hosts that are
+    """head: newest commit fetched; fetched: when Git last answered; git: "" or why it does not. record: "" or why the
+    record cannot be written, so that nothing is changed. queue: hosts that are
     due. running: passes under way. breakers: API or bastion → open | half open. ready: the first compile is done."""
 
     version: str
@@ -89,6 +90,7 @@ class ControllerView:
     orders: tuple[Ordered, ...]
     environments: tuple[EnvironmentView, ...]
     breakers: Mapping[str, str] = field(default_factory=dict)
+    record: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,10 @@ class Controller(Protocol):
 
     async def lift(self, scope: str, who: str) -> bool:
         """Take it back; False when there was none."""
+        ...
+
+    async def accept(self, commit: str, who: str) -> None:
+        """Go on from this commit, though the history was rewritten. Raises GitError: it is not the newest."""
         ...
 
     def go_on(self, environment: str, who: str) -> bool:

@@ -11,7 +11,7 @@ from fleet.model.host import Resource
 from fleet.model.kind import Kind, Probe
 from fleet.model.step import Outcome, Script, Status, Task
 
-# The host's side of fleet's memory (design §7): whose host it is, the last token, and what is still due. No forks.
+# The host's side of fleet's memory: whose host it is, the last token, and what is still due. No forks.
 STATE_TASK = "look:state"
 STATE_TEXT = """\
 d=/var/lib/fleet s= nl='

@@ -124,7 +124,7 @@ def _secrets_in_place(attributes: Mapping[str, Any], draft: Draft, members: Mapp
         if name not in may and sealed.holds(value):
             where = f"a secret only in {' or '.join(f'`{one}`' for one in sorted(may))} here" if may else ""
             message = f"a secret cannot stand in `{name}` of {draft.id}: others on the host could see it"
-            expected = where or "a secret only in a file, a block, or the stdin of a command"
+            expected = where or "a secret only in a file, a block, the stdin of a command, or what an API is sent"
             raise Wrong(Problem(members[name].origin, message, expected))
 
 

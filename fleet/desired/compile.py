@@ -38,7 +38,7 @@ class Fleet:
 
     revision: str
     label: str
-    uncommitted: bool
+    working_tree: bool
     environments: Mapping[str, EnvironmentSpec]
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
@@ -48,10 +48,6 @@ class Fleet:
     def hosts(self) -> tuple[HostSpec, ...]:
         """Of all environments, by environment and name."""
         return tuple(self)
-
-    @property
-    def working_tree(self) -> bool:
-        return self.uncommitted
 
     @property
     def kinds(self) -> Mapping[str, Kind]:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fleet.desired.assemble import HostDetail
 from fleet.desired.check import near
 from fleet.desired.compile import Fleet
 from fleet.desired.jinja import Passing
@@ -60,15 +59,6 @@ def explain(fleet: Fleet, host: HostSpec, resource_id: str, attribute: str | Non
     if attribute is None or found:
         return found
     return (_unsaid(resource, attribute),)
-
-
-def explain_variable(detail: HostDetail, role: str, name: str) -> Explained:
-    """A variable as a role on a host sees it. Raises UsageError when nobody defines it."""
-    view = detail.view(role)
-    node = view.variables.node(name)
-    if node is None:
-        raise UsageError(_unknown(f"nobody defines the variable `{name}`", near(name, view.names())))
-    return _explained(name, node, view, (name,))
 
 
 def leaves(node: Node, prefix: str = "") -> Iterator[tuple[str, Node]]:

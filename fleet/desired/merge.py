@@ -6,7 +6,7 @@ changed: Nodes are shared between environments and revisions. What cannot be mer
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from fleet.errors import Problem
@@ -148,8 +148,3 @@ def _nothing_to_remove(node: Node) -> Problem:
         REMOVES_NOTHING,
         hint="take the line out, or check how the key is spelt in the layers below",
     )
-
-
-def layers_of(nodes: Sequence[Node]) -> tuple[str, ...]:
-    """Layers that said something, each once, in the order given."""
-    return tuple(dict.fromkeys(node.layer for node in nodes))

@@ -8,220 +8,186 @@ history that was rewritten is refused until somebody accepts it. See git-fetch(1
 from __future__ import annotations
 
 import asyncio
-import base64
-import os
-import shutil
-import signal
-from contextlib import suppress
-from dataclasses import dataclass
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fleet.desired import git
-from fleet.errors import GitError
+from fleet.desired.generations import Generations
+from fleet.desired.git_async import Git, Said
+from fleet.desired.git_reason import reason
+from fleet.desired.remote import Access, Remote
+from fleet.errors import GitError, RewrittenError
+from fleet.masking import Masker
+from fleet.model.secret import Secret
 
-CURRENT, CONFIG = "current", "config"
+__all__ = ["Access", "Mirror"]
+
+HEAD, BEFORE, KEPT = "refs/fleet/head", "refs/fleet/before", "refs/fleet/kept"
 # Whoever owns the repository: its path stands in our settings, so that it is meant. See git-config(1), safe.directory.
 TRUSTED = "[safe]\n\tdirectory = *\n"
-PACKS = 50  # from so many on, all is fetched anew
-SIZE = 4 * 1024 * 1024  # of a file that Git writes, in blocks of 512 bytes: 2 GiB
-_SAFE = (
-    "-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
-    "-c", "transfer.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "submodule.recurse=false",
-    "-c", "credential.helper=", "-c", "core.askPass=", "-c", "http.followRedirects=initial",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How the remote is asked. token: a file with one, for http and https. key, known_hosts: for SSH."""
-
-    token: Path | None = None
-    key: Path | None = None
-    known_hosts: Path | None = None
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # the longer one: repositories with SHA-256
+_FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
 
 
 class Mirror:
     """remote: what Git takes for one: a path, file, ssh, https or git. branch: "" its default. folder: ours alone.
-    seconds: that a fetch may take."""
+    seconds: that a fetch may take. Raises UsageError: a remote that is not followed."""
 
     def __init__(
         self, remote: str, branch: str, folder: Path, access: Access | None = None, seconds: float = 60
     ) -> None:
-        self._remote, self._branch, self._folder = remote, branch, folder
         self._access, self._seconds = access or Access(), seconds
+        self._remote, self._branch = Remote.parse(remote, self._access), branch
+        self._generations = Generations(folder.absolute())
+        self._config = folder.absolute() / "config"
+        self._base = ""  # what must be descended from, though it may be that its files cannot be read any more
+        self._sound = False  # whether all that is there was found whole, in this life
+        self._refused = ""  # the last rewritten history, which need not come again to be refused again
+        self._masker = Masker()
+        self._turn = asyncio.Lock()
         self.commit = ""
 
     @property
     def repository(self) -> Path:
-        """What `open_revision` reads. It is there once something was fetched."""
-        return self._folder / CURRENT
+        """What `open_revision` reads. It is there once something was fetched, and stays through later fetches."""
+        return self._generations.current
 
     async def open(self) -> str:
         """The last good commit of an earlier life, or ""."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self._folder / CONFIG).write_text(TRUSTED)
-        kept = self._kept()
-        for one in self._folder.iterdir():
-            if one.name not in (CURRENT, CONFIG, kept):
-                one.unlink() if one.is_symlink() else shutil.rmtree(one)
-        if kept:
-            self.commit = await self._tip(self.repository)
+        self._base = await asyncio.to_thread(self._generations.open)
+        self._config.write_text(TRUSTED)
+        if self._base:
+            said = await self._run("cat-file", "-e", f"{self._base}^{{tree}}", at=self.repository)
+            self.commit = self._base if said.code == 0 else ""
         return self.commit
 
     async def fetch(self) -> str:
-        """The newest commit, when that descends from the one before. Raises GitError: what was there stays."""
-        name, newest = await self._asked()
-        if newest == self.commit:
-            return newest
-        await self._fetched(name, newest, self.commit)
-        return self.commit
+        """The newest commit, when that descends from the one before. Raises GitError: what was there stays.
+
+        Nothing new costs one question. The first one of a life also looks whether what is there is still whole."""
+        async with self._bounded():
+            name, newest = await self._asked()
+            if newest == self._refused:
+                raise RewrittenError(self._remote.url, self._base, newest)
+            if not await self._whole() or newest != self.commit:
+                await self._fetched(name, newest, accepted=False)
+            return self.commit
 
     async def accept(self, commit: str) -> None:
         """Go on from this commit, though it does not descend from the last one. Raises GitError: it is not newest."""
-        name, newest = await self._asked()
-        if newest != commit:
-            raise GitError(f"{self._remote} is at {newest[:12]}, not at {commit[:12]}")
-        await self._fetched(name, newest, "")
+        async with self._bounded():
+            name, newest = await self._asked()
+            if newest != commit:
+                raise GitError(f"{self._remote.url} is at {newest}, not at {commit}")
+            await self._whole()
+            await self._fetched(name, newest, accepted=True)
+
+    @asynccontextmanager
+    async def _bounded(self) -> AsyncIterator[None]:
+        """One at a time, and for so long only. What goes wrong is a GitError."""
+        async with self._turn:
+            try:
+                async with asyncio.timeout(self._seconds):
+                    yield
+            except TimeoutError:
+                raise GitError(f"{self._remote.url}: no answer within {self._seconds:g} s") from None
+            except OSError as error:
+                raise GitError(f"the mirror of {self._remote.url} cannot be written: {error}") from error
 
     async def _asked(self) -> tuple[str, str]:
         """The branch and where it stands."""
+        self._masker = self._knowing_the_token()
         name = f"refs/heads/{self._branch}" if self._branch else "HEAD"
-        said = await self._git("ls-remote", "--", self._remote, name)
-        for line in said.splitlines():
+        for line in (await self._git("ls-remote", "--quiet", "--", self._remote.url, name)).splitlines():
             commit, _, ref = line.partition("\t")
-            if ref == name:
+            if ref == name and _COMMIT.fullmatch(commit):
                 return name, commit
         what = f"branch {self._branch}" if self._branch else "commit"
-        raise GitError(f"there is no {what} at {self._remote}")
+        raise GitError(f"there is no {what} at {self._remote.url}; see: git ls-remote {self._remote.url}")
 
-    async def _fetched(self, name: str, newest: str, before: str) -> None:
-        fresh = self._folder / f"{newest}.{os.urandom(4).hex()}.git"
-        try:
-            await self._git("init", "--bare", "--quiet", "--template=", "--", str(fresh))
-            await asyncio.to_thread(self._share, fresh)
-            options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
-            await self._git("fetch", *options, "--", self._remote, f"+{name}:refs/fleet/head", at=fresh)
-            commit = await self._tip(fresh)
-            if before and not await self._descends(fresh, before, commit):
-                raise GitError(
-                    f"the history of {self._remote} was rewritten: {commit[:12]} does not descend from {before[:12]}, "
-                    f"which stays; if that is meant, accept it: fleet accept {commit}"
-                )
-            self._swap(fresh)
-            self.commit = commit
-        except BaseException:
-            await asyncio.to_thread(shutil.rmtree, fresh, ignore_errors=True)
-            raise
+    async def _whole(self) -> bool:
+        """Every object once: a disk forgets. A store so large that this takes long is trusted as it is."""
+        if not self._sound and self.commit:
+            try:
+                async with asyncio.timeout(self._seconds / 3):
+                    said = await self._run("fsck", "--full", "--no-dangling", "--no-progress", at=self.repository)
+                self._sound = said.code == 0
+            except TimeoutError:
+                self._sound = True
+        return self._sound
 
-    def _share(self, fresh: Path) -> None:
-        """What is here already need not come again; files of Git's store never change."""
-        packs = self.repository / "objects/pack"
-        found = [*packs.glob("*")] if packs.is_dir() else []
-        if len(found) > 2 * PACKS:
-            return
-        (fresh / "objects/pack").mkdir(parents=True, exist_ok=True)
-        for one in found:
-            (fresh / "objects/pack" / one.name).hardlink_to(one)
-        if found:  # Git asks only for what does not lead there
-            (fresh / "refs/fleet").mkdir()
-            (fresh / "refs/fleet/before").write_text(self.commit + "\n")
+    async def _fetched(self, name: str, newest: str, accepted: bool) -> None:
+        with self._generations.fresh() as fresh:
+            try:
+                await self._fill(fresh, name, newest)
+                tip = await self._tip(fresh)
+                if accepted and tip != newest:
+                    raise GitError(f"{self._remote.url} moved on from {newest} meanwhile")
+                if self._base and not await self._descends(fresh, self._base, tip):
+                    if not accepted:
+                        raise RewrittenError(self._remote.url, self._base, tip)
+                    if self._sound:  # hosts may still be on their way from it
+                        await self._git("update-ref", f"{KEPT}/{self._base}", self._base, at=fresh)
+                if Generations.many(fresh):
+                    await self._git("repack", "-a", "-d", "-q", at=fresh)
+            except RewrittenError:
+                self._refused = tip
+                raise
+            except GitError:
+                self._sound = False  # it may be what we had that is damaged: looked at before it is shared again
+                raise
+            self._generations.swap(fresh, tip)
+            self.commit = self._base = tip
+            self._sound, self._refused = True, ""
 
-    def _kept(self) -> str:
-        """The repository that counts, or ""."""
-        return str(self.repository.readlink()) if self.repository.is_symlink() else ""
+    async def _fill(self, fresh: Path, name: str, newest: str) -> None:
+        """Only what is not here already is asked for, unless what is here is damaged."""
+        sort = "sha256" if len(newest) == 64 else "sha1"
+        await self._git("init", "--bare", "--quiet", "--template=", f"--object-format={sort}", "--", str(fresh))
+        if self._sound and len(newest) == len(self._base):
+            await asyncio.to_thread(self._generations.share, fresh)
+            await self._git("update-ref", BEFORE, self._base, at=fresh)
+        await self._git(*_FETCH, "--", self._remote.url, f"+{name}:{HEAD}", at=fresh)
 
     async def _tip(self, at: Path) -> str:
-        return (await self._git("rev-parse", "--verify", "-q", "refs/fleet/head^{commit}", at=at)).strip()
+        said = await self._run("rev-parse", "--verify", "-q", f"{HEAD}^{{commit}}", at=at)
+        if said.code != 0:  # Git refuses a history with a cut end, without a word
+            hint = "is it a shallow clone? try there: git fetch --unshallow"
+            raise GitError(f"{self._remote.url} does not send all of its history; {hint}")
+        return said.output.strip()
 
     async def _descends(self, at: Path, before: str, commit: str) -> bool:
-        try:
-            await self._git("merge-base", "--is-ancestor", before, commit, at=at)
-        except GitError:
-            return False
-        return True
-
-    def _swap(self, fresh: Path) -> None:
-        """On disk before it counts."""
-        old = self._kept()
-        link = self._folder / "next"
-        link.unlink(missing_ok=True)
-        link.symlink_to(fresh.name)
-        link.replace(self.repository)
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        if old:
-            shutil.rmtree(self._folder / old, ignore_errors=True)
+        if (await self._run("cat-file", "-e", f"{before}^{{commit}}", at=at)).code != 0:
+            return False  # all was fetched, and it is not there
+        said = await self._run("merge-base", "--is-ancestor", before, commit, at=at)
+        if said.code not in (0, 1):
+            raise GitError(f"{self._remote.url}: {reason(said.errors)}")
+        return said.code == 0
 
     async def _git(self, *words: str, at: Path | None = None) -> str:
         """Standard output. Raises GitError with Git's own reason."""
-        where = ("-C", str(at)) if at is not None else ()
-        command = ("git", *_SAFE, "-c", f"protocol.{_scheme(self._remote)}.allow=always", *where, *words)
-        try:
-            process = await asyncio.create_subprocess_exec(
-                "sh", "-c", f'ulimit -f {SIZE}; exec "$@"', "sh", *command,
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-                env=self._environment(), start_new_session=True,
-            )  # fmt: skip
-        except FileNotFoundError as error:
-            raise GitError("git is not installed, or not on PATH") from error
-        try:
-            async with asyncio.timeout(self._seconds):
-                output, errors = await process.communicate()
-        except TimeoutError as error:
-            raise GitError(f"{self._remote}: no answer within {self._seconds:g} s") from error
-        finally:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
-        if process.returncode != 0:
-            raise GitError(f"{self._remote}: {_reason(errors)}")
-        return output.decode(errors="backslashreplace")
+        said = await self._run(*words, at=at)
+        if said.code != 0:
+            raise GitError(self._masker.text(f"{self._remote.url}: {reason(said.errors)}"))
+        return said.output
 
-    def _environment(self) -> dict[str, str]:
-        access = self._access
-        ssh = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ConnectTimeout=10"]
-        if access.key is not None:
-            ssh += ["-o", "IdentitiesOnly=yes", "-i", _quoted(access.key)]
-        if access.known_hosts is not None:
-            ssh += ["-o", _quoted(f"UserKnownHostsFile={access.known_hosts}")]
-        ours = {
-            "GIT_SSH_COMMAND": " ".join(ssh),
-            "GIT_ASKPASS": "true",
-            "GIT_CONFIG_GLOBAL": str(self._folder / CONFIG),
-        }
-        found = git.environment() | ours
-        if access.token is not None and _scheme(self._remote) in ("http", "https"):
+    async def _run(self, *words: str, at: Path | None = None) -> Said:
+        folder = self._config.parent  # the state directory, or where we were started, may be in a repository itself
+        ours = {"GIT_CONFIG_GLOBAL": str(self._config), "GIT_CEILING_DIRECTORIES": str(folder.parent)}
+        environment = git.environment() | self._remote.environment(self._access) | ours
+        return await Git(self._remote.options(), environment).run(*words, at=at or folder)
+
+    def _knowing_the_token(self) -> Masker:
+        """A server may say again what it was told. Raises GitError: there should be one, and is not."""
+        masker, file = Masker(), self._access.token
+        if file is not None:
             try:
-                token = access.token.read_text().strip()
+                token = file.expanduser().read_bytes().partition(b"\n")[0].strip()
             except OSError as error:
-                raise GitError(f"the token for {self._remote} cannot be read: {error}") from error
-            said = base64.b64encode(f"git:{token}".encode()).decode()
-            # Not on a command line, which everybody on this machine can read.
-            found |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"http.{self._remote}.extraHeader",
-                      "GIT_CONFIG_VALUE_0": f"Authorization: Basic {said}"}  # fmt: skip
-        return found
-
-
-def _scheme(remote: str) -> str:
-    scheme, found, _ = remote.partition("://")
-    if found:
-        return scheme
-    before, colon, _ = remote.partition(":")
-    return "ssh" if colon and "/" not in before else "file"
-
-
-def _quoted(value: object) -> str:
-    """For the shell that Git gives its SSH command to."""
-    return "'" + str(value).replace("'", "'\\''") + "'"
-
-
-def _reason(errors: bytes) -> str:
-    lines = [line for line in errors.decode(errors="backslashreplace").splitlines() if line.strip()]
-    said = next((n for n, line in enumerate(lines) if line.startswith(("fatal:", "error:", "remote:"))), -1)
-    if said >= 0 and lines[said].endswith(":"):
-        return " ".join(lines[said : said + 2])
-    return lines[said] if lines else "git failed without a word"
+                raise GitError(f"the token for {self._remote.url} cannot be read: {error}") from error
+            if not token:
+                raise GitError(f"the first line of {file} is empty; it should be the token")
+            masker.add([Secret("git token", token), Secret("git token", b"git:" + token)])
+        return masker

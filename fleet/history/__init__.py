@@ -2,6 +2,9 @@
 
 history   History: the Journal that passes write to, and what the commands read
 records   RunRecord, PassRecord, ChangeRecord, Content: what is read
+
+schema, statements, read, encoding   tables, SQL, rows → records, values ↔ text (pure) · masked: without any secret
+database, writer, alive              the file, the one task that writes, which runs still have a process
 """
 
 from fleet.history.history import History

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiosqlite
 
+from fleet.errors import HistoryError
 from fleet.history import statements
 from fleet.history.records import Audited, Ordered, Taken
 from fleet.history.writer import Writer
@@ -57,12 +58,12 @@ class Control:
             await _audit(connection, who, action, said)
 
     async def audited(self) -> list[Audited]:
-        """Everything, the oldest first. Raises ValueError naming the first entry that the chain does not bear out."""
+        """Everything, the oldest first. Raises HistoryError naming the first entry that the chain does not bear out."""
         found, chain = [], ""
         for row in await self._rows(statements.AUDITED, {}):
             chain = _chained(chain, row["at"], row["who"], row["action"], row["said"])
             if chain != row["chain"]:
-                raise ValueError(f"entry {row['id']} of the audit, or the one before it, is not as it was written")
+                raise HistoryError(f"entry {row['id']} of the audit, or the one before it, is not as it was written")
             found.append(Audited(row["id"], row["at"], row["who"], row["action"], json.loads(row["said"]), chain))
         return found
 

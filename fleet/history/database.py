@@ -37,8 +37,10 @@ def _advice(error: Exception) -> str:
         return f"another process kept it for {BUSY_SECONDS:.0f} s: run again once that is done"
     if "not a database" in text or "malformed" in text:
         return "move it away to begin a new one, or put a backup in its place"
-    if "readonly" in text or "read-only" in text or "permission" in text or "unable to open" in text:
+    if any(word in text for word in ("readonly", "read-only", "permission", "unable to open")):
         return "it must be writable for this user: name another place with FLEET_STATE_DIR"
+    if isinstance(error, FileNotFoundError | NotADirectoryError | FileExistsError):
+        return "its directory cannot be made there: name another place with FLEET_STATE_DIR"
     return "run again; if it stays, move the file away to begin a new one"
 
 

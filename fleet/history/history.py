@@ -28,6 +28,7 @@ from fleet.history.control import Control
 from fleet.history.database import connect, open_database, prepare, told
 from fleet.history.masked import Mask, masked_plan, masked_result
 from fleet.history.records import ChangeRecord, Content, PassRecord, RunRecord
+from fleet.history.retention import Pruned, prune
 from fleet.history.writer import Limits, Writer
 from fleet.model.change import PassResult, Plan
 from fleet.model.made import Made
@@ -159,6 +160,12 @@ class History:
                 self._keyed.clear()
             known = self._keyed[digest] = encoding.keyed(self._key, digest)
         return known
+
+    async def prune(self, before: float) -> Pruned:
+        """Forget what ended before that time (Unix seconds), see retention.py. Raises HistoryError."""
+        await self.flush()
+        async with self._writer.transaction() as connection:
+            return await prune(connection, before)
 
     async def flush(self) -> None:
         """Everything written so far is on disk. Raises HistoryError."""

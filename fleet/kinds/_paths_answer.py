@@ -108,7 +108,7 @@ def _target(text: bytes, at: int, path: bytes, size: int | None) -> tuple[bytes 
 
 
 def _sum(line: bytes) -> tuple[bytes, str]:
-    """GNU puts a backslash before the digest, and escapes the name, when the name has one (observe-facts §5.3.2)."""
+    """GNU puts a backslash before the digest, and escapes the name, when the name has one."""
     digest, _, name = line.partition(b" ")
     name = name[1:]
     if digest.startswith(b"\\"):

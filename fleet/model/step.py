@@ -34,8 +34,8 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Replace one regular file atomically (observe-facts §6.2): temporary file beside it, digest checked, owner and
-    mode set, validated, synced, compared with what was seen, renamed.
+    """Replace one regular file atomically: temporary file beside it, digest checked, owner and mode set, validated,
+    synced, compared with what was seen, renamed.
 
     seen: hex sha256 of the content that was observed; "" when nothing stood there. Anything else now: conflict.
     mode: octal without leading zero ("640"); "", owner "", group "": as it was, else 0644 and the login user's.

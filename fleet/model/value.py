@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 
 from fleet.errors import Origin
 
-Scalar: TypeAlias = "bool | int | float | str | None"
 # What YAML can say once tags are gone: scalars, list[Value], dict[str, Value].
 Value: TypeAlias = Any
 # The state of one resource: attribute → plain value. The resource being absent is None, never an empty State.

@@ -9,6 +9,7 @@ copied    hosts without mounts: small roots of copied programs
 cgroups   a cgroup for each systemd
 rooms     what this machine allows: mount namespaces, or only a chroot of copied programs
 keys      throw-away host and login keys
+dns_api   for the demo: PowerDNS, or a little server that speaks some of its API
 example   the shipped environments/ as a Git repository of its own, with these hosts' keys pinned
 """
 

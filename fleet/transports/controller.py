@@ -55,6 +55,11 @@ class ControllerClient:
     def lift(self, scope: str) -> bool:
         return self._there("/v1/orders/lift", {"scope": scope})
 
+    def accept(self, commit: str) -> None:
+        """Git is asked meanwhile, which may take its time."""
+        with self._client(httpx.Timeout(SECONDS, read=120)) as client:
+            _checked(client.post("/v1/accept", json={"commit": commit}))
+
     def go_on(self, environment: str) -> bool:
         return self._there(f"/v1/rollouts/{quote(environment, safe='')}/resume", {})
 

@@ -303,7 +303,7 @@ fl_move() {
   case $(mv -T 2>&1) in *option*) ! [ -d "../$1" ] && mv -f -- "./$1" "../$1" ;; *) mv -fT -- "./$1" "../$1" ;; esac
 }
 
-# fl_put PATH SEEN OWNER GROUP MODE SHA256 ENCODING CONTENT [VALIDATE...]: observe-facts 6.2. Exit 75: conflict.
+# fl_put PATH SEEN OWNER GROUP MODE SHA256 ENCODING CONTENT [VALIDATE...]: see Put in model/step.py. Exit 75: conflict.
 fl_put() {
   p=$1 seen=$2 o=$3 g=$4 m=$5 want=$6 enc=$7 body=$8; shift 8
   [ -n "$fl_r" ] || fl_at "$p" || return

@@ -25,6 +25,12 @@ def not_pinned(target: Target) -> TransportError:
     return TransportError(Failure.HOST_KEY, message, _enroll(target))
 
 
+def unusable(target: Target, why: str) -> TransportError:
+    """The key itself, before anybody was asked."""
+    hint = "the path is from key_file of the connection, else from FLEET_KEY_FILE"
+    return TransportError(Failure.AUTH, f"cannot use the key {target.key_file}: {why}", hint)
+
+
 def _enroll(target: Target) -> str:
     command = f"fleet hosts enroll -e {target.environment} --host {target.host}"
     return f"compare the key with the one on the host's console and pin it: {command}"
@@ -63,13 +69,14 @@ def classify(error: BaseException, target: Target) -> TransportError:
     if isinstance(error, asyncssh.DisconnectError):
         return TransportError(Failure.BANNER, f"{where}: {text}", _PENALTY)
     if isinstance(error, TimeoutError):
-        return TransportError(Failure.TIMEOUT, f"{where} did not answer within {target.connect_timeout:g} s")
+        message = f"{where} did not answer within {target.connect_timeout:g} s"
+        return TransportError(Failure.TIMEOUT, message, "is it up, is its address right, does a firewall let us in?")
     if isinstance(error, socket.gaierror):
-        return TransportError(Failure.DNS, f"no address for {target.address!r}: {error.strerror}")
+        return TransportError(Failure.DNS, f"no address for {target.address!r}: {error.strerror}", "is the name right?")
     if isinstance(error, ConnectionRefusedError):
         return TransportError(Failure.REFUSED, f"nothing listens at {where}", "is sshd running?")
     if isinstance(error, asyncssh.KeyImportError | asyncssh.KeyEncryptionError):
-        return TransportError(Failure.AUTH, f"cannot use the key {target.key_file}: {text}")
+        return unusable(target, text)
     if isinstance(error, ConnectionResetError | BrokenPipeError):
         return TransportError(Failure.BANNER, f"{where} reset the connection", _PENALTY)
     return TransportError(Failure.REFUSED, f"{where}: {text or type(error).__name__}")

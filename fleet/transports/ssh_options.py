@@ -1,4 +1,4 @@
-"""asyncssh options, built once per distinct way to log in; building them reads keys and is slow (ssh-facts §4.2)."""
+"""asyncssh options, built once per distinct way to log in; building them reads keys and is slow."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import asyncssh
 
 from fleet.errors import Failure, TransportError
 from fleet.model.host import Target
+from fleet.transports.ssh_errors import unusable
 
 # AES-GCM is one call a packet; chacha20 builds several cipher objects for each.
 CIPHERS = (
@@ -117,4 +118,4 @@ def _keys(target: Target) -> dict[str, Any]:
         return {"client_keys": [(key, certificate)], "agent_path": None}
     except (OSError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        raise TransportError(Failure.AUTH, f"cannot use the key {target.key_file}: {why}") from error
+        raise unusable(target, str(why)) from error

@@ -40,6 +40,7 @@ TABLE: Mapping[tuple[str, str], Permission] = {
     ("POST", "/v1/pause"): "operate",
     ("POST", "/v1/resume"): "operate",
     ("POST", "/v1/rollouts/{environment}/resume"): "operate",
+    ("POST", "/v1/accept"): "operate",
     ("POST", "/hooks/git"): "hook",
 }
 ALLOWED: Mapping[Role, frozenset[Permission]] = {
@@ -101,7 +102,7 @@ class Access:
 
     def refused(self, peer: Peer | None, headers: Mapping[str, str]) -> str:
         """Why a page of somebody else in a browser may not speak for its user; "" when Host and Origin are ours."""
-        if peer is None and headers.get("host", "").lower() not in self.names:
+        if peer is None and headers.get("host", "").lower() not in self._names:
             return "this server is not called that"
         origin = headers.get("origin")
         # Browsers have no unix sockets: who names an origin there is not who it says.
@@ -112,8 +113,12 @@ class Access:
         return ""
 
     @property
+    def _names(self) -> frozenset[str]:
+        return frozenset(name.lower() for name in self.names)
+
+    @property
     def _origins(self) -> frozenset[str]:
-        return frozenset(f"{self.scheme}://{name}" for name in self.names)
+        return frozenset(f"{self.scheme}://{name}" for name in self._names)
 
 
 def _user(uid: int) -> str:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fleet.controller.view import Controller
-from fleet.errors import FleetError, UsageError
+from fleet.errors import FleetError, GitError, UsageError
 from fleet.web.access import Access
 from fleet.web.guard import Guard, refusal
 from fleet.web.limits import HEADERS, Limits
@@ -21,14 +21,20 @@ from fleet.web.stream import Streams
 def application(
     controller: Controller, access: Access, hook: Hook | None = None, streams: Streams | None = None
 ) -> Starlette:
-    """hook: whether a message of a Git server is signed as it should be; without one, none is. streams: readers of
+    """hook: whether a message of a Git server is new; None: it is not signed as it should be. streams: readers of
     events, in `state.streams`, which whoever stops the server closes."""
     streams = streams or Streams(controller)
     routes = Routes(controller, streams, hook)
     app = Starlette(
         routes=[Route(path, one, methods=[method]) for (method, path), one in routes.table().items()],
         middleware=[Middleware(Guard, access=access, slow=Limits().slow)],
-        exception_handlers={HTTPException: _absent, UsageError: _wrong, FleetError: _failed, Exception: _broken},
+        exception_handlers={
+            HTTPException: _absent,
+            UsageError: _wrong,
+            GitError: _wrong,
+            FleetError: _failed,
+            Exception: _broken,
+        },
     )
     app.router.redirect_slashes = False
     app.state.streams = streams

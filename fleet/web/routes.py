@@ -14,14 +14,14 @@ from fleet.web.plain import Json
 from fleet.web.said import MOST, body, meant, number, page, text, to_reconcile
 from fleet.web.stream import Streams
 
-Hook = Callable[[Mapping[str, str], bytes], bool]
+Hook = Callable[[Mapping[str, str], bytes], bool | None]
 Answer = Callable[[Request], Awaitable[Response]]
 _PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 _OPEN = "application/openmetrics-text"
 
 
 class Routes:
-    """hook: whether a message of a Git server is signed as it should be."""
+    """hook: whether a message of a Git server is new; None: it is not signed as it should be."""
 
     def __init__(self, controller: Controller, streams: Streams, hook: Hook | None) -> None:
         self._controller, self._streams, self._hook = controller, streams, hook
@@ -49,6 +49,7 @@ class Routes:
             ("POST", "/v1/pause"): self.pause,
             ("POST", "/v1/resume"): self.resume,
             ("POST", "/v1/rollouts/{environment}/resume"): self.go_on,
+            ("POST", "/v1/accept"): self.accept,
             ("POST", "/hooks/git"): self.look,
         }
 
@@ -152,11 +153,19 @@ class Routes:
         done = self._controller.go_on(request.path_params["environment"], asker_of(request.scope).name)
         return Json({}) if done else refusal(404, "no rollout of that environment has stopped")
 
+    async def accept(self, request: Request) -> Response:
+        """Go on from this commit, though the history was rewritten: its whole id, so that nobody accepts unseen."""
+        commit = text(await body(request, "commit"), "commit")
+        await self._controller.accept(commit, asker_of(request.scope).name)
+        return Json({"commit": commit})
+
     async def look(self, request: Request) -> Response:
         """A Git server says that somebody pushed. Signed; may say "look now" and nothing else."""
-        if self._hook is None or not self._hook(request.headers, await request.body()):
+        new = None if self._hook is None else self._hook(request.headers, await request.body())
+        if new is None:
             return refusal(403, "not allowed")
-        self._controller.look()
+        if new:
+            self._controller.look()
         return Json({}, 202)
 
     async def _ordered(self, request: Request, scope: str, reason: str) -> Response:

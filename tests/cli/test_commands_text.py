@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 from ruamel.yaml import YAML
 
@@ -13,6 +15,7 @@ from fleet.cli.times import ago, iso
 from fleet.cli.yaml_text import to_yaml
 from fleet.errors import Origin
 from fleet.history import ChangeRecord, PassRecord, RunRecord
+from fleet.model.api import Api
 from fleet.model.host import Graph, HostSpec, Resource, Target
 
 
@@ -32,6 +35,8 @@ def test_hosts_are_a_table_with_columns_as_wide_as_needed() -> None:
     assert lines[0].split() == ["HOST", "REACHED", "AT", "ROLES", "LABELS"]
     assert lines[1].split() == ["dev/web-1", "root@10.0.0.1:22", "common,web", "tier=web"]
     assert lines[1].index("root@") == lines[2].index("root@")
+    api = Target("dns", "dev", "http", api=Api("https://dns.example.org/api"))
+    assert "https://dns.example.org/api" in table([replace(spec("dns"), target=api)])
 
 
 def test_show_is_yaml_that_reads_back_and_withholds_secrets() -> None:
@@ -92,7 +97,8 @@ def test_history_is_one_line_an_entry() -> None:
     assert "apply dev at abcdef123456 by ann@host: cut off" in runs_text([run])
     assert "plan all environments at abcdef123456 by ann@host: 1,200 in sync" in runs_text([done])
     assert r"dev/web-1  update file:/x\x1b[2J (mode)  base/a.yaml:1:1" in changes_text([change("ok")])
-    assert "nothing yet" in runs_text([])
+    assert "`fleet plan` makes the first entry" in runs_text([])
+    assert runs_text([], "prod") == "nothing yet of prod; `fleet history` shows all"
 
 
 def test_times_are_told_in_their_largest_unit() -> None:

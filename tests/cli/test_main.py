@@ -20,10 +20,12 @@ from fleet.errors import (
     ConfigError,
     Failure,
     FleetError,
+    GitError,
     HistoryError,
     IdentityError,
     Origin,
     Problem,
+    RewrittenError,
     SandboxError,
     TransportError,
     UsageError,
@@ -113,6 +115,8 @@ ERRORS: list[tuple[BaseException, int, str]] = [
     (ConfigError([Problem(Origin("a.yaml", 1, 1), "wrong")]), 1, "config"),
     (TransportError(Failure.DNS, "no such name"), 4, "transport"),
     (IdentityError("not ours"), 5, "identity"),
+    (GitError("no answer"), 1, "git"),
+    (RewrittenError("ops.git", "1" * 40, "2" * 40), 1, "rewritten"),
     (HistoryError("disk full"), 1, "history"),
     (SandboxError("no root"), 1, "sandbox"),
     (FleetError("other"), 1, "fleet"),
@@ -179,6 +183,14 @@ def test_options_stand_before_or_after_the_command() -> None:
     after = fleet("completion", "bash", "--json")
     assert json.loads(before.stdout) == json.loads(after.stdout)
     assert json.loads(before.stdout)["command"] == "completion"
+
+
+def test_a_document_names_its_command_whatever_stands_before_it(tmp_path: Path) -> None:
+    """The first word may be an option's: a directory, a revision."""
+    (tmp_path / "environments").mkdir()
+    said = fleet("-C", str(tmp_path), "--json", "validate")
+    assert json.loads(said.stdout)["command"] == "validate"
+    assert json.loads(fleet("--json", "nope").stdout)["command"] == "fleet"
 
 
 def test_a_reader_that_goes_away_is_no_mistake() -> None:

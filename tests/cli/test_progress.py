@@ -67,6 +67,11 @@ def test_elsewhere_it_is_one_line() -> None:
     )
 
 
+def test_one_host_is_one_host() -> None:
+    assert frame_lines(Tally(1), "changing", 80)[0][0] == "changing 1 host"
+    assert status_line(Tally(1), "changing").startswith("changing: 0 of 1 host after")
+
+
 def test_a_host_that_did_not_go_well_is_one_line_with_its_reason() -> None:
     changed = change("package:nginx", None, {"version": "1"})
     failed = result("w", Verdict.FAILED, [changed], [Outcome("package:nginx", Status.FAILED, 1)])

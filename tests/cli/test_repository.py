@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import jsonschema
+import pytest
 from ruamel.yaml import YAML
 
 from tests.cli.conftest import Fleet, Repository
@@ -106,6 +107,13 @@ def test_explain_names_every_layer_with_who_wrote_it_and_impact_is_the_reverse(r
 def test_a_file_that_is_not_there_has_near_misses(repository: Repository) -> None:
     done = repository("impact", "base/roles/comon.yaml")
     assert (done.code, "did you mean base/roles/common.yaml" in done.err) == (1, True)
+    assert "there is no file environments/ at HEAD" in repository("impact", "").err
+
+
+@pytest.mark.parametrize("line", [0, 999])
+def test_a_line_that_is_not_there_reaches_nobody_and_is_named(repository: Repository, line: int) -> None:
+    done = repository("impact", f"{ROLE}:{line}")
+    assert (done.code, f"there is no line {line} in environments/{ROLE} at HEAD" in done.err) == (1, True)
 
 
 def test_diff_says_which_hosts_a_change_touches(repository: Repository) -> None:

@@ -311,6 +311,15 @@ def test_who_can_read_it_what_uses_it_and_who_changed_it(keyed: Run) -> None:
     assert "there is no secret 'tokn'; did you mean token?" in keyed("secrets", "who", "tokn").err
 
 
+def test_a_login_to_an_api_is_a_use(keyed: Run, repository: Repository) -> None:
+    """Whoever reads "used by nothing" will remove it."""
+    host = "hosts: {dns: {connection: {type: http, url: 'https://dns.example.org', auth: {bearer: !secret token}}}}\n"
+    repository.write({"dev/hosts.yaml": host, "base/roles/common.yaml": "resources: {}\n"}, "an API")
+    [found] = keyed("secrets", "who", "token", "-e", "dev", "--json").json["secrets"]
+    assert found["used_by"] == {"connection": ["dns"]}
+    assert "used by  connection on dns" in keyed("secrets", "who", "token").out
+
+
 def test_without_the_key_everything_but_the_values_is_there(keyed: Run, tmp_path: Path) -> None:
     (tmp_path / "age/dev.txt").unlink()
     assert keyed("validate").code == 0

@@ -111,7 +111,7 @@ def test_hosts_that_never_answer_do_not_slow_another_environment() -> None:
 
     def p95(worlds: Mapping[str, object]) -> float:
         rig = Rig(worlds, passes=64)
-        virtually(rig.run(300))
+        virtually(rig.run(200))
         gaps = []
         for name in worlds:
             if name.startswith("prod"):
@@ -180,7 +180,7 @@ def test_what_somebody_changes_back_again_and_again_is_told_and_left_alone_for_a
 def test_nothing_is_written_while_it_is_not_allowed_and_drift_is_seen() -> None:
     rig = Rig({"dev-1": World()})
     rig.orders = "frozen"
-    virtually(rig.run(300))
+    virtually(rig.run(200))
     assert {result.verdict for _, result in rig.passed} == {Verdict.PENDING} and rig.journal.intents == []
 
 
@@ -215,3 +215,29 @@ def test_a_newer_word_of_git_takes_over_between_two_scripts() -> None:
     first, second = [result for _, result in rig.passed][:2]
     assert [*first.outcomes] == ["package:p"] and first.verdict is Verdict.PENDING
     assert "file:a" in second.outcomes and second.verdict is Verdict.CHANGED
+
+
+def test_no_more_connections_stay_open_than_are_meant_and_none_in_use_is_closed() -> None:
+    rig = Rig({f"dev-{n}": Slow(state={"file:a": {"v": 1}}, seconds=0.5) for n in range(40)}, period=10, connections=8)
+    open_: list[int] = []
+
+    async def watch() -> None:
+        for _ in range(600):
+            await asyncio.sleep(0.1)
+            open_.append(len(rig.loop.parts.sessions._open) - rig.loop.running)
+
+    virtually(rig.run(0, watch))
+    assert max(open_) <= 8 + 1 and {one.verdict for _, one in rig.passed} == {Verdict.IN_SYNC}
+
+
+def test_a_connection_to_what_is_no_host_of_ours_any_more_is_closed() -> None:
+    rig = Rig({"dev-1": in_sync(), "dev-2": in_sync()}, period=10)
+
+    async def leave() -> None:
+        await asyncio.sleep(30)
+        rig.drop("dev-2")
+        await rig.loop.tidy()
+        assert [target.host for target in rig.loop.parts.sessions._open] == ["dev-1"]
+
+    virtually(rig.run(60, leave))
+    assert max(rig.times("dev-2")) <= 30 < max(rig.times("dev-1"))

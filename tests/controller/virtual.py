@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
@@ -45,12 +45,30 @@ def virtually(work: Awaitable[Result]) -> Result:
 
 
 @dataclass
+class _Fake:
+    """As much of Environments as the loop asks for."""
+
+    places: Mapping[str, Any]
+
+    def host(self, key: tuple[str, str]) -> Any:
+        return self.places[key[0]].hosts.get(key[1])
+
+    def kinds(self, environment: str) -> Any:
+        return KINDS
+
+    def __iter__(self) -> Iterator[HostSpec]:
+        for place in self.places.values():
+            yield from place.hosts.values()
+
+
+@dataclass
 class Rig:
     """worlds: host name → its world, as the transport of test_run takes them; names begin with their environment."""
 
     worlds: Mapping[str, object]
     period: float = 60.0
     passes: int = 256
+    connections: int = 10_000
     spec: HostSpec = field(default_factory=lambda: host([resource("file:a")]))
     passed: list[tuple[float, PassResult]] = field(default_factory=list)
     orders: str = ""
@@ -63,8 +81,10 @@ class Rig:
             place.hosts[name], place.revisions[name] = spec, "r1"
         self.places = places
         dice = random.Random(7)
-        fake = SimpleNamespace(places=places, host=lambda key: places[key[0]].hosts.get(key[1]), kinds=lambda e: KINDS)
-        rules = Rules(self.passes, lambda e: self.period, lambda spec: self.orders, lambda e: self.orders)
+        fake = _Fake(places)
+        rules = Rules(
+            self.passes, self.connections, lambda e: self.period, lambda spec: self.orders, lambda e: self.orders
+        )
         self.journal = Memo()
 
         def moment() -> Moment:
@@ -93,6 +113,12 @@ class Rig:
             running.cancel()
             await self.loop.aclose(0.1)
             await asyncio.gather(running, return_exceptions=True)
+
+    def drop(self, name: str) -> None:
+        """The host leaves Git."""
+        spec = self.specs[name]
+        self.places[spec.environment].hosts.pop(name)
+        self.loop.forget([(spec.environment, name)])
 
     def times(self, name: str) -> list[float]:
         return [at for at, result in self.passed if result.host == name]

@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,9 +19,11 @@ AUTHOR = {
 }  # fmt: skip
 
 
-def git(at: Path, *words: str) -> str:
+def git(at: Path, *words: str, stdin: str = "") -> str:
     command = ["git", "-C", str(at), *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | AUTHOR).stdout.strip()
+    environment = os.environ | AUTHOR
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, input=stdin)
+    return done.stdout.strip()
 
 
 @dataclass
@@ -77,13 +79,24 @@ def daemon(root: Path, address: str = "127.91.0.1") -> Iterator[str]:
             process.terminate()
 
 
+@dataclass(frozen=True)
+class Instead:
+    """What a server says that is no Git server, or no honest one."""
+
+    code: int
+    headers: dict[str, str]
+    body: bytes = b""
+
+
 @dataclass
 class Web:
-    """Smart HTTP. token: that it wants, "" for none. asked: paths."""
+    """Smart HTTP. token: that it wants, "" for none. asked: paths. instead: of an answer, where it gives one; whoever
+    asked waits meanwhile."""
 
     url: str
     token: str = ""
     asked: list[str] = field(default_factory=list)
+    instead: Callable[[str], Instead | None] = lambda path: None
 
 
 @contextmanager
@@ -106,6 +119,13 @@ def smart_http(root: Path, token: str = "", address: str = "127.91.0.2") -> Iter
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", "Basic")
                 self.end_headers()
+                return
+            if (instead := web.instead(self.path)) is not None:
+                self.send_response(instead.code)
+                for name, value in instead.headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(instead.body)
                 return
             path, _, query = self.path.partition("?")
             environment = os.environ | {

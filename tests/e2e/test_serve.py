@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
+import random
+import re
 import signal
 import subprocess
 import time
@@ -10,9 +14,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from fleet.transports.controller import ControllerClient
+from tests.desired.remotes import free_port, git, smart_http
 from tests.e2e.conftest import Field
 
 pytestmark = pytest.mark.hosts
@@ -23,11 +29,12 @@ def role(content: str) -> str:
     return json.dumps({"resources": {"file": {"/etc/app.conf": {"content": content}}}})
 
 
-def until(what: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait until it is so: somebody else's process decides when."""
+def until(what: Callable[[], object], seconds: float = 20.0, client: ControllerClient | None = None) -> None:
+    """Wait until it is so: somebody else's process decides when. client: says how it stood when that did not happen."""
     end = time.monotonic() + seconds
     while not what():
-        assert time.monotonic() < end, "it did not come to be so in time"
+        late = time.monotonic() > end
+        assert not late, ("it did not come to be so in time", client and client.hosts(), client and client.status())
         time.sleep(0.02)
 
 
@@ -103,6 +110,11 @@ def test_a_rewritten_history_is_refused_and_drift_is_healed_all_the_same(lab: Fi
         lab.on("h-1", "rm /etc/app.conf")
         until(lambda: everywhere(lab, "one\n"))
         assert "was rewritten" in lab.fleet("status").out
+        newest = git(lab.repository, "rev-parse", "HEAD")
+        assert lab.fleet("accept", newest[:12]).code == 1
+        said = lab.fleet("accept", newest)
+        assert said.code == 0, said.err
+        until(lambda: everywhere(lab, "forged\n".replace("forged", "forced")))
 
 
 def test_a_freeze_holds_over_a_restart_and_drift_is_still_seen(lab: Field) -> None:
@@ -146,3 +158,113 @@ def test_a_second_controller_on_the_same_state_does_not_start(lab: Field, tmp_pa
     with serving(lab):
         second = lab.fleet("serve")
         assert second.code == 1 and "another controller runs on" in second.err and "process " in second.err
+
+
+def test_a_signed_message_of_a_git_server_brings_a_commit_at_once_and_a_flood_costs_little(lab: Field) -> None:
+    lab.write({"base/roles/all.yaml": role("one\n")})
+    secret = b"a secret of the hooks"
+    (lab.root / "hooks").write_bytes(secret)
+    port = free_port("127.93.0.1")
+    listen = {"FLEET_LISTEN": f"127.93.0.1:{port}", "FLEET_HOOK_SECRET_FILE": str(lab.root / "hooks")}
+    with smart_http(lab.repository) as web, serving(lab, FLEET_POLL="3600", FLEET_REMOTE=f"{web.url}/.git", **listen):
+        until(lambda: everywhere(lab, "one\n"))
+        lab.write({"base/roles/all.yaml": role("two\n")})
+        body = json.dumps({"ref": "refs/heads/main"}).encode()
+        signed = {"X-Gitea-Signature": hmac.new(secret, body, hashlib.sha256).hexdigest()}
+        url = f"http://127.93.0.1:{port}/hooks/git"
+        with httpx.Client(trust_env=False) as client:
+            assert client.post(url, content=body, headers={"X-Gitea-Signature": "0" * 64}).status_code == 403
+            assert client.post(url, content=body, headers=signed).status_code == 202
+            until(lambda: everywhere(lab, "two\n"))
+            before = len(web.asked)
+            for _ in range(100):
+                client.post(url, content=body, headers=signed)
+                client.post(url, content=body, headers={"X-Gitea-Signature": "0" * 64})
+            assert len(web.asked) - before <= 4, "what was heard before asks Git nothing"
+            assert client.get(f"http://127.93.0.1:{port}/v1/status").status_code == 401
+
+
+def test_killed_at_any_moment_it_goes_on_where_it_was_and_no_host_is_forgotten(lab: Field) -> None:
+    """SIGKILL at moments that nobody chose, a commit after each; at the end every host has the last one."""
+    chance = random.Random(20261123)
+    for number in range(8):
+        lab.write({"base/roles/all.yaml": role(f"{number}\n")})
+        with killed(lab, chance.uniform(0.5, 3.0)):
+            pass
+    with serving(lab) as client:
+        until(lambda: everywhere(lab, "7\n"), 40)
+        until(lambda: verdicts(client) == {"in sync"}, 90, client)
+    runs = lab.fleet("history", "--json").json["runs"]
+    assert not [one for one in runs if one["alive"]]
+    integrity = subprocess.run(
+        ["sqlite3", str(lab.root / "state/history.db"), "PRAGMA integrity_check"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert integrity.stdout == "ok\n"
+
+
+@contextmanager
+def killed(lab: Field, seconds: float) -> Iterator[None]:
+    lab.lines |= {"FLEET_POLL": "1", "FLEET_SOCKET": str(lab.root / "fleet.sock")}
+    process = lab.start("serve")
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    process.communicate()
+    yield
+
+
+def test_while_git_is_down_hosts_are_kept_as_the_last_good_commit_says(lab: Field) -> None:
+    lab.write({"base/roles/all.yaml": role("one\n")})
+    with smart_http(lab.repository) as web, serving(lab, FLEET_REMOTE=f"{web.url}/.git") as client:
+        until(lambda: everywhere(lab, "one\n"))
+        web.token = "nobody has it"
+        until(lambda: client.status()["git"])
+        lab.on("h-1", "rm /etc/app.conf")
+        until(lambda: everywhere(lab, "one\n"))
+        assert "Git: " in lab.fleet("status").out and client.status()["environments"][0]["problems"] == []
+        web.token = ""
+        until(lambda: not client.status()["git"])
+
+
+def test_what_waits_for_facts_of_a_host_comes_once_it_has_said_them(lab: Field) -> None:
+    lab.write({"base/roles/all.yaml": role("{{ facts.hostname }}\n")})
+    with serving(lab) as client:
+        until(lambda: all(lab.on(n, "cat /etc/app.conf", check=False) == f"{n}\n" for n in ("h-1", "h-2", "h-3")))
+        until(lambda: verdicts(client) == {"in sync"}, client=client)
+
+
+def test_a_host_that_leaves_git_is_left_as_it_is(lab: Field) -> None:
+    lab.write({"base/roles/all.yaml": role("one\n")})
+    with serving(lab) as client:
+        until(lambda: everywhere(lab, "one\n"))
+        hosts = lab.repository / "environments/lab/hosts.yaml"
+        lab.write({"lab/hosts.yaml": re.sub(r"(?m)^  h-3:.*\n", "", hosts.read_text())})
+        until(lambda: {one["name"] for one in client.hosts()} == {"h-1", "h-2"})
+        assert lab.on("h-3", "cat /etc/app.conf") == "one\n"
+        lab.on("h-3", "echo mine > /etc/app.conf")
+        asked = len([one for one in client.events(follow=False) if one["host"] == "h-3"])
+        lab.on("h-1", "rm /etc/app.conf")
+        until(lambda: lab.on("h-1", "cat /etc/app.conf", check=False) == "one\n")
+        assert lab.on("h-3", "cat /etc/app.conf") == "mine\n"
+        assert len([one for one in client.events(follow=False) if one["host"] == "h-3"]) == asked
+
+
+def test_history_can_be_taken_along_and_forgotten(lab: Field) -> None:
+    lab.write({"base/roles/all.yaml": role("one\n")})
+    with serving(lab):
+        until(lambda: everywhere(lab, "one\n"))
+        assert lab.fleet("pause", "lab/h-1", "--reason", "look").code == 0
+    lines = [json.loads(line) for line in lab.fleet("history", "export").out.splitlines()]
+    assert {one["type"] for one in lines} == {"run", "audit"}
+    assert [one["said"] for one in lines if one["type"] == "audit"] == [{"scope": "lab/h-1", "reason": "look"}]
+    assert any(change["host"] == "h-2" for one in lines if one["type"] == "run" for change in one["changes"])
+    assert lab.fleet("history", "prune", "--days", "0").out.startswith("forgotten: ")
+    assert {one["host"] for one in lab.fleet("status", "--json").json["hosts"] if one["verdict"]} == {
+        "h-1",
+        "h-2",
+        "h-3",
+    }

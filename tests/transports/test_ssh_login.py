@@ -206,7 +206,7 @@ async def test_a_key_that_cannot_be_used_is_named(sshd: Sshd, transport: SSHTran
     (tmp_path / "garbage").write_text("garbage")
     for name in ("locked", "garbage", "missing"):
         error = await refusal(transport, replace(sshd.target, key_file=str(tmp_path / name)))
-        assert error.failure is Failure.AUTH and name in error.message
+        assert error.failure is Failure.AUTH and name in error.message and "FLEET_KEY_FILE" in error.hint
     assert log.connections == 0
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from fleet.controller.view import ControllerView, EnvironmentView, Event, HostView
-from fleet.errors import HistoryError, UsageError
+from fleet.errors import GitError, HistoryError, UsageError
 from fleet.history.records import Ordered
 from fleet.web.access import Access, Token
 from fleet.web.app import application
@@ -23,7 +23,8 @@ from fleet.web.stream import Streams
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\n"
 ADDRESS = "127.92.0.1"
-NAME = "fleet.example.org"
+NAME = "fleet.example.org"  # and as it may be written in a file
+WRITTEN = "Fleet.example.org"
 
 
 @dataclass
@@ -81,6 +82,11 @@ class Fake:
         self.asked.append(f"lift {scope!r} by {who}")
         return scope in ("", "dev")
 
+    async def accept(self, commit: str, who: str) -> None:
+        if commit != "a" * 40:
+            raise GitError("it is at another")
+        self.asked.append(f"accept by {who}")
+
     def go_on(self, environment: str, who: str) -> bool:
         self.asked.append(f"go on {environment!r} by {who}")
         return environment == "dev"
@@ -102,6 +108,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/freeze"): {"reason": "why"},
     ("POST", "/v1/pause"): {"scope": "dev", "reason": "why"},
     ("POST", "/v1/resume"): {"scope": "dev"},
+    ("POST", "/v1/accept"): {"commit": "a" * 40},
 }
 
 
@@ -117,8 +124,9 @@ class Server:
     tcp: httpx.AsyncClient
 
 
-def signed(headers: Any, body: bytes) -> bool:
-    return bool(headers.get("x-signed") == "yes")
+def signed(headers: Any, body: bytes) -> bool | None:
+    """New when it says yes, heard before when it says again."""
+    return {"yes": True, "again": False}.get(headers.get("x-signed"))
 
 
 @asynccontextmanager
@@ -132,7 +140,7 @@ async def server(
     """access: its tokens and names are those of here."""
     fake, path = fake or Fake(), tmp_path / "own/fleet.sock"
     streams = Streams(fake, keep_alive, readers=3)
-    access = Access(access.uids, TOKENS, frozenset({NAME}), access.groups, access.scheme)
+    access = Access(access.uids, TOKENS, frozenset({WRITTEN}), access.groups, access.scheme)
     app = application(fake, access, signed, streams)
     async with serving(app, path, (ADDRESS, 0), limits=limits) as port:
         over = httpx.AsyncHTTPTransport(uds=str(path))

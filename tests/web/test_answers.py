@@ -37,6 +37,7 @@ async def test_a_hook_says_look_and_nothing_else(tmp_path: Path) -> None:
         assert refused.status_code == 403 and refused.json() == {"error": "not allowed"} and one.fake.asked == []
         good = {"x-signed": "yes"}
         assert (await one.tcp.post("/hooks/git", content=b"x" * BODY, headers=good)).status_code == 202
+        assert (await one.tcp.post("/hooks/git", content=b"{}", headers={"x-signed": "again"})).status_code == 202
         assert one.fake.asked == ["look"]
         try:
             big = await one.tcp.post("/hooks/git", content=b"x" * (BODY + 1), headers=good)
@@ -86,6 +87,7 @@ async def test_ten_thousand_hosts_can_be_named(tmp_path: Path) -> None:
         ("/v1/reconcile", b'{"host": "dev/h1"}', "there is no 'host' here"),
         ("/v1/reconcile", b'{"role": 3}', "expected role"),
         ("/v1/orders", b'{"scope": 3, "reason": ""}', "expected scope"),
+        ("/v1/accept", b'{"commit": "b"}', "it is at another"),
         ("/v1/orders", b'{"scope": "nowhere", "reason": ""}', "nothing is called"),
         ("/v1/orders", b"[" * 5000, "JSON object"),
         ("/v1/orders", b"\xff\xfe", "JSON object"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fleet.cli import completion
-from fleet.cli.answer import Answer
+from fleet.cli.answer import Answer, to_json
 from fleet.cli.opening import open_app, open_history
 from fleet.cli.options import Invocation
 from fleet.cli.options import command as fleet_command
@@ -19,6 +21,7 @@ from fleet.errors import UsageError
 if TYPE_CHECKING:
     from fleet.app import App
     from fleet.history import ChangeRecord, RunRecord
+    from fleet.history.retention import Pruned
 
 STATUS_COLORS = {"ok": "green", "failed": "red", "conflict": "red", "unknown": "magenta", "running": "cyan"}
 
@@ -28,29 +31,71 @@ STATUS_COLORS = {"ok": "green", "failed": "red", "conflict": "red", "unknown": "
     examples=(
         ("fleet history", "the last runs"),
         ("fleet history 17", "every change of run 17"),
+        ("fleet history prune --days 90", "forget what is older"),
+        ("fleet history export > history.jsonl", "everything, one JSON document a line"),
         ("fleet history --host web-1 --resource file:/etc/motd", "what happened to one file on one host"),
     ),
 )
-@click.argument("run", type=int, required=False)
+@click.argument("run", required=False, metavar="[RUN | prune | export]")
 @click.option("-e", "--env", "environment", default="", metavar="ENV", shell_complete=completion.environments)
 @click.option("--host", default="", metavar="HOST", help="Changes of this host.", shell_complete=completion.hosts)
 @click.option("--resource", default="", metavar="ID", help="Changes of this resource, e.g. file:/etc/motd.")
+@click.option("--days", type=click.FloatRange(min=0), default=90, show_default=True, help="What prune keeps.")
 @click.option("-n", "--limit", default=20, show_default=True, help="At most so many lines.")
 @click.pass_obj
-def command(invocation: Invocation, /, *, run: int | None, limit: int, **which: str) -> Answer:
-    """Show what fleet did, from its record; the latest first."""
+def command(invocation: Invocation, /, *, run: str | None, limit: int, days: float, **which: str) -> Answer | None:
+    """Show what fleet did, from its record; the latest first.
+
+    prune forgets what is older than --days, but for each host's latest pass, what was cut off, and the audit. export
+    writes everything, one JSON document a line.
+    """
     from fleet.cli.run_async import run_async
 
     app = open_app(invocation)
+    if run == "prune":
+        gone = run_async(_prune(app, days))
+        said = f"{gone.runs:,} runs, {gone.passes:,} passes, {gone.changes:,} changes, {gone.contents:,} contents"
+        return Answer(f"forgotten: {said}", asdict(gone))
+    if run == "export":
+        run_async(_export(app))
+        return None
+    if run is not None and not run.isdecimal():
+        raise UsageError(f"expected the number of a run, prune or export, not {run!r}")
+    return _show(app, None if run is None else int(run), limit, which)
+
+
+def _show(app: App, run: int | None, limit: int, which: dict[str, str]) -> Answer:
+    from fleet.cli.run_async import run_async
+
     if run is None and not which["host"] and not which["resource"]:
         runs = run_async(_runs(app, limit, which["environment"]))
-        return Answer(runs_text(runs), {"runs": [_run_document(one) for one in runs]})
+        return Answer(runs_text(runs, which["environment"]), {"runs": [_run_document(one) for one in runs]})
     found, changes = run_async(_changes(app, run, {"run": run, "limit": limit, **which}))
     if run is not None and found is None:
         raise UsageError(f"there is no run {run}; `fleet history` lists them")
     head = runs_text([found]) + "\n\n" if found is not None else ""
     document = {"runs": [_run_document(found)] if found else [], "changes": [_change_document(c) for c in changes]}
     return Answer(head + changes_text(changes), document)
+
+
+async def _prune(app: App, days: float) -> Pruned:
+    async with await open_history(app) as history:
+        return await history.prune(time.time() - days * 86_400)
+
+
+async def _export(app: App) -> None:
+    """The runs, oldest first, each with its changes; then the audit, whose chain is checked."""
+    async with await open_history(app) as history:
+        for one in reversed(await history.runs(-1)):
+            changes = await history.changes(run=one.id, limit=-1)
+            document = {
+                "type": "run",
+                **_run_document(one),
+                "changes": [_change_document(c) for c in reversed(changes)],
+            }
+            click.echo(to_json("history", Answer(document=document), None))
+        for entry in await history.control.audited():
+            click.echo(to_json("history", Answer(document={"type": "audit", **asdict(entry)}), None))
 
 
 async def _runs(app: App, limit: int, environment: str) -> list[RunRecord]:
@@ -63,8 +108,8 @@ async def _changes(app: App, run: int | None, asked: dict[str, Any]) -> tuple[Ru
         return await history.run(run) if run is not None else None, await history.changes(**asked)
 
 
-def runs_text(runs: Sequence[RunRecord]) -> str:
-    """One line for each run; pure."""
+def runs_text(runs: Sequence[RunRecord], environment: str = "") -> str:
+    """One line for each run; pure. environment: the one that was asked for."""
     lines = []
     for one in runs:
         counts = ", ".join(f"{count:,} {verdict}" for verdict, count in one.verdicts.items())
@@ -72,7 +117,8 @@ def runs_text(runs: Sequence[RunRecord]) -> str:
         where = one.environment or "all environments"
         said = f"{one.id:>5}  {moment(one.started)}  {one.command} {where} at {one.revision[:12]} by {one.who}: {state}"
         lines.append(one_line(said))
-    return "\n".join(lines) or "nothing yet; `fleet plan` makes the first entry"
+    nothing = f"nothing yet of {one_line(environment)}; `fleet history` shows all" if environment else ""
+    return "\n".join(lines) or nothing or "nothing yet; `fleet plan` makes the first entry"
 
 
 def changes_text(changes: Sequence[ChangeRecord]) -> str:

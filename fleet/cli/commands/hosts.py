@@ -15,7 +15,7 @@ from fleet.cli.options import Invocation, group
 from fleet.cli.printable import one_line
 from fleet.cli.selection import selects_hosts
 from fleet.cli.words import count
-from fleet.model.host import HostSpec
+from fleet.model.host import HostSpec, Target
 
 if TYPE_CHECKING:
     from fleet.app import Selection
@@ -49,9 +49,7 @@ def table(hosts: Sequence[HostSpec]) -> str:
     rows = [
         (
             one_line(host.label),
-            one_line(f"{host.target.user}@{host.target.address}:{host.target.port}")
-            if host.target.type == "ssh"
-            else host.target.type,
+            one_line(_reached_at(host.target)),
             one_line(",".join(host.roles)),
             one_line(" ".join(f"{key}={value}" for key, value in sorted(host.labels.items()))),
         )
@@ -62,3 +60,9 @@ def table(hosts: Sequence[HostSpec]) -> str:
     lines = ["  ".join([*(f"{cell:<{w}}" for cell, w in zip(row[:3], widths, strict=True)), row[3]]) for row in rows]
     head = "  ".join([*(f"{cell:<{w}}" for cell, w in zip(heads[:3], widths, strict=True)), heads[3]])
     return "\n".join([click.style(head, bold=True), *(line.rstrip() for line in lines)])
+
+
+def _reached_at(target: Target) -> str:
+    if target.type == "ssh":
+        return f"{target.user}@{target.address}:{target.port}"
+    return target.api.url if target.api is not None else target.type

@@ -35,13 +35,16 @@ def command(invocation: Invocation, place: str) -> Answer:
     from fleet.desired.impact import impact
 
     app, fleet = open_fleet(invocation)
-    match = re.fullmatch(r"(.+?)(?::(\d+))?(?::\d+)?", place)
-    assert match is not None  # a word of the command line is never empty here, see below
+    match = re.fullmatch(r"(.*?)(?::(\d+))?(?::\d+)?", place, re.DOTALL)
+    assert match is not None  # any text is a file, or a file and a line
     file = match[1].removeprefix("./").removeprefix("environments/")
     line = int(match[2]) if match[2] else None
-    known = open_tree(app, invocation).entries
-    if file not in known:
-        raise UsageError(f"there is no file environments/{file}{near(file, set(known))}")
+    tree = open_tree(app, invocation)
+    if file not in tree.entries:
+        raise UsageError(f"there is no file environments/{file} at {fleet.label}{near(file, set(tree.entries))}")
+    if line is not None and line not in range(1, (last := len(tree.read(file).splitlines())) + 1):
+        where = f"environments/{file} at {fleet.label}"
+        raise UsageError(f"there is no line {line} in {where}: it has {count(last, 'line')}")
     found = impact(fleet, file, line)
     total = f"{one_line(place)} reaches {count(len(found), 'host')} at {said_of(fleet)}"
     document = {

@@ -16,7 +16,7 @@ from fleet.cli.options import Invocation, group
 from fleet.cli.options import command as fleet_command
 from fleet.cli.printable import one_line
 from fleet.cli.words import count
-from fleet.errors import UsageError
+from fleet.errors import SandboxError, UsageError
 
 if TYPE_CHECKING:
     from fleet.sandbox import HostRequest, Sandbox, SandboxHost
@@ -120,7 +120,10 @@ def ssh(host: str, words: tuple[str, ...], directory: Path | None) -> Answer:
     """Log in to a host, or run a command on it. ssh takes the place of this process, its exit code too."""
     sandbox = _sandbox(directory)
     call = [*sandbox.ssh_words(sandbox.find(host)), *words]
-    os.execvp(call[0], call)  # noqa: S606 - the words are ours and the caller's own; no shell reads them
+    try:
+        os.execvp(call[0], call)  # noqa: S606 - the words are ours and the caller's own; no shell reads them
+    except FileNotFoundError:
+        raise SandboxError("ssh is missing: apt-get install openssh-client") from None
 
 
 for one in (up, down, listing, ssh):
@@ -128,12 +131,12 @@ for one in (up, down, listing, ssh):
 
 
 def _named(invocation: Invocation, environments: tuple[str, ...]) -> list[HostRequest]:
-    """The hosts of the repository's environments."""
+    """The hosts of the repository's environments; not those that are an API."""
     from fleet.app import Selection
     from fleet.sandbox import HostRequest
 
     app, fleet = open_fleet(invocation)
-    hosts = app.select(fleet, Selection(environments))
+    hosts = [host for host in app.select(fleet, Selection(environments)) if host.target.type == "ssh"]
     return [HostRequest(h.name, h.environment, h.target.address, h.target.port) for h in hosts]
 
 

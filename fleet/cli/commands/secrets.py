@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fleet.desired.compile import Fleet
     from fleet.desired.secrets import Found
 
-# Secret name → resource id → hosts that have it there.
+# Secret's token → resource id, "connection" or "api NAME" → hosts that have it there.
 Uses = Mapping[str, Mapping[str, Sequence[str]]]
 
 environment_option = click.option(
@@ -101,12 +101,15 @@ for one in secrets_change.COMMANDS:
 
 
 def uses_of(environment: EnvironmentSpec) -> Uses:
-    """From the tokens that the compiler left in resources."""
+    """From the tokens that the compiler left in resources, and in how APIs are logged in to."""
     found: dict[str, dict[str, list[str]]] = {}
     for host in environment.hosts.values():
-        for resource in host.resources:
-            for token in sealed.every_leaf(resource.secrets):
-                found.setdefault(f"{token}", {}).setdefault(resource.id, []).append(host.name)
+        places = [(resource.id, resource.secrets) for resource in host.resources]
+        apis = [one for one in (host.target.api, *host.target.apis) if one is not None]
+        places += [(f"api {one.name}" if one.name else "connection", one.texts()) for one in apis]
+        for place, texts in places:
+            for token in {str(one) for one in sealed.every_leaf(texts)}:
+                found.setdefault(token, {}).setdefault(place, []).append(host.name)
     return found
 
 
@@ -133,7 +136,7 @@ def table(environment: str, rows: Sequence[tuple[str, Found]], uses: Uses) -> st
     cells = []
     for host, found in rows:
         hosts = {one for names in _used(found, uses).values() for one in names}
-        used = f"{count(len(hosts), 'host')}, {count(len(_used(found, uses)), 'resource')}" if hosts else "nothing"
+        used = f"{count(len(hosts), 'host')}, {count(len(_used(found, uses)), 'place')}" if hosts else "nothing"
         name = found.source.name + (f" ({host})" if host else "")
         cells.append((one_line(name), one_line(str(found.origin)), used))
     widths = [max(len(row[i]) for row in cells) for i in range(2)]

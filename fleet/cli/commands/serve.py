@@ -43,20 +43,23 @@ def command(invocation: Invocation) -> Answer:
 
 async def _serve(app: App) -> Answer:
     import asyncio
+    import time
 
     from fleet.controller.lease import lease
     from fleet.controller.notify import from_environment, watchdog
     from fleet.controller.service import Habits
-    from fleet.web.access import Access
     from fleet.web.app import application
+    from fleet.web.door import door_of
     from fleet.web.server import serving
 
     settings = app.settings
     with lease(settings.state_dir):
-        service = await app.service(from_environment(os.environ), Habits(settings.poll, watchdog(os.environ)))
-        access = Access(frozenset({0, os.geteuid()}))
+        service = await app.service(
+            from_environment(os.environ), Habits(settings.poll, watchdog(os.environ), retention=settings.retention)
+        )
+        door = door_of(settings, time.time)
         try:
-            async with serving(application(service, access), settings.socket):
+            async with serving(application(service, door.access, door.hook), settings.socket, door.address):
                 await service.run()
         except asyncio.CancelledError:
             return Answer("ended in order", exit_code=ExitCode.IN_SYNC)
