@@ -49,7 +49,7 @@ SECTIONS = {
         "logs",
         "service",
     ),
-    "This command": ("completion",),
+    "This command": ("config", "completion"),
 }
 
 EXAMPLES = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -235,14 +235,18 @@ class Service:
             await asyncio.sleep(6 * 3600)
 
     async def _live(self) -> None:
-        """The watchdog is fed only while the loop goes round."""
+        """The watchdog is fed only while the loop goes round. How late we wake is how late everybody does."""
+        late: deque[float] = deque(maxlen=30)  # of a minute
         while True:
             if self.loop.moment().now - self.loop.turned < 5.0:
                 self.notify.alive()
             verdicts = Counter(one.verdict or "not looked at" for one in self.loop.standings.values())
             self._rolled.set()  # waves wait for time, too
             self.notify.status(", ".join(f"{count} {name}" for name, count in verdicts.most_common()))
-            await asyncio.sleep(min(self.habits.watchdog or 2.0, 2.0))
+            pause, began = min(self.habits.watchdog or 2.0, 2.0), self.loop.moment().now
+            await asyncio.sleep(pause)
+            late.append(self.loop.moment().now - began - pause)
+            self.counted.delayed(max(late))
 
     # -- what it says -------------------------------------------------------------------------------------------
 
