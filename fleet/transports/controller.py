@@ -50,10 +50,14 @@ class ControllerClient:
         return int(self._ask("POST", "/v1/reconcile", {"hosts": list(hosts)})["hosts"])
 
     def order(self, scope: str, reason: str) -> dict[str, Any]:
-        return self._ask("POST", "/v1/orders", {"scope": scope, "reason": reason})
+        """scope "": everything."""
+        if not scope:
+            return self._ask("POST", "/v1/freeze", {"reason": reason})
+        return self._ask("POST", "/v1/pause", {"scope": scope, "reason": reason})
 
     def lift(self, scope: str) -> bool:
-        return self._there("/v1/orders/lift", {"scope": scope})
+        """scope "": of everything."""
+        return self._there("POST", "/v1/resume", {"scope": scope}) if scope else self._there("DELETE", "/v1/freeze", {})
 
     def accept(self, commit: str) -> None:
         """Git is asked meanwhile, which may take its time."""
@@ -61,7 +65,7 @@ class ControllerClient:
             _checked(client.post("/v1/accept", json={"commit": commit}))
 
     def go_on(self, environment: str) -> bool:
-        return self._there(f"/v1/rollouts/{quote(environment, safe='')}/resume", {})
+        return self._there("POST", f"/v1/rollouts/{quote(environment, safe='')}/resume", {})
 
     def events(self, after: int = 0, follow: bool = True) -> Iterator[dict[str, Any]]:
         """From that number on; without follow, as far as there are any now."""
@@ -79,9 +83,9 @@ class ControllerClient:
                 if follow:
                     raise
 
-    def _there(self, path: str, body: Mapping[str, Any]) -> bool:
+    def _there(self, method: str, path: str, body: Mapping[str, Any]) -> bool:
         with self._client() as client:
-            answer = client.post(path, json=body)
+            answer = client.request(method, path, json=body)
         if answer.status_code == 404:
             return False
         _checked(answer)

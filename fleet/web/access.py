@@ -33,8 +33,6 @@ TABLE: Mapping[tuple[str, str], Permission] = {
     ("GET", "/v1/events"): "read",
     ("GET", "/v1/openapi.json"): "read",
     ("POST", "/v1/reconcile"): "operate",
-    ("POST", "/v1/orders"): "operate",
-    ("POST", "/v1/orders/lift"): "operate",
     ("POST", "/v1/freeze"): "operate",
     ("DELETE", "/v1/freeze"): "operate",
     ("POST", "/v1/pause"): "operate",

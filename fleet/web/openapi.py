@@ -93,17 +93,14 @@ def _answers(schemas: Mapping[str, Any]) -> dict[Key, tuple[str, Any]]:
         ("GET", "/v1/events"): ("text/event-stream", {**text, "x-data": _ref("Event")}),
         ("POST", "/v1/reconcile"): (json, _object({"hosts": _COUNT})),
         ("POST", "/v1/accept"): (json, _object({"commit": _TEXT})),
-        **{("POST", path): (json, _ref("Ordered")) for path in ("/v1/orders", "/v1/freeze", "/v1/pause")},
+        **{("POST", path): (json, _ref("Ordered")) for path in ("/v1/freeze", "/v1/pause")},
     }
 
 
 def _bodies() -> dict[Key, Any]:
     one_of = {"hosts": _LABELS, "environment": _TEXT, "role": _TEXT, "all": {"const": True}}
-    order = _object({"scope": {**_SCOPE, "description": 'as of a pause, or "" for everything'}, "reason": _TEXT})
     return {
         ("POST", "/v1/reconcile"): {"oneOf": [_object({name: schema}) for name, schema in one_of.items()]},
-        ("POST", "/v1/orders"): order,
-        ("POST", "/v1/orders/lift"): _object({"scope": _SCOPE}),
         ("POST", "/v1/freeze"): _object({"reason": _TEXT}),
         ("POST", "/v1/pause"): _object({"scope": _SCOPE, "reason": _TEXT}),
         ("POST", "/v1/resume"): _object({"scope": _SCOPE}),

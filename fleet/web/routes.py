@@ -42,8 +42,6 @@ class Routes:
             ("GET", "/v1/events"): self.events,
             ("GET", "/v1/openapi.json"): self.openapi,
             ("POST", "/v1/reconcile"): self.reconcile,
-            ("POST", "/v1/orders"): self.order,
-            ("POST", "/v1/orders/lift"): self.lift,
             ("POST", "/v1/freeze"): self.freeze,
             ("DELETE", "/v1/freeze"): self.unfreeze,
             ("POST", "/v1/pause"): self.pause,
@@ -122,18 +120,9 @@ class Routes:
         keys = to_reconcile(asked, self._controller.hosts())
         return Json({"hosts": self._controller.reconcile(keys, asker_of(request.scope).name)}, 202)
 
-    async def order(self, request: Request) -> Response:
-        """Pause what is named: ENVIRONMENT, ENVIRONMENT/HOST, role:NAME, or "" for everything."""
-        asked = await body(request, "scope", "reason")
-        return await self._ordered(request, text(asked, "scope", empty=True), text(asked, "reason", empty=True))
-
-    async def lift(self, request: Request) -> Response:
-        """Take such an order back."""
-        return await self._lifted(request, text(await body(request, "scope"), "scope", empty=True))
-
     async def freeze(self, request: Request) -> Response:
         """Nothing is changed anywhere until this is taken back."""
-        return await self._ordered(request, "", text(await body(request, "reason"), "reason"))
+        return await self._ordered(request, "", text(await body(request, "reason"), "reason", empty=True))
 
     async def unfreeze(self, request: Request) -> Response:
         """Take the freeze back."""
@@ -142,7 +131,7 @@ class Routes:
     async def pause(self, request: Request) -> Response:
         """Nothing is changed there until this is taken back: ENVIRONMENT, ENVIRONMENT/HOST or role:NAME."""
         asked = await body(request, "scope", "reason")
-        return await self._ordered(request, text(asked, "scope"), text(asked, "reason"))
+        return await self._ordered(request, text(asked, "scope"), text(asked, "reason", empty=True))
 
     async def resume(self, request: Request) -> Response:
         """Take a pause back."""

@@ -103,8 +103,6 @@ def bearer(name: str) -> dict[str, str]:
 TOKENS = (token("ann", "operator"), token("rob", "reader"))
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/reconcile"): {"hosts": ["dev/h1"]},
-    ("POST", "/v1/orders"): {"scope": "dev", "reason": "why"},
-    ("POST", "/v1/orders/lift"): {"scope": "dev"},
     ("POST", "/v1/freeze"): {"reason": "why"},
     ("POST", "/v1/pause"): {"scope": "dev", "reason": "why"},
     ("POST", "/v1/resume"): {"scope": "dev"},

@@ -161,7 +161,7 @@ async def test_behind_something_that_ends_tls_pages_have_https_origins(tmp_path:
 
 async def test_who_asked_is_known_by_name(tmp_path: Path) -> None:
     async with server(tmp_path, OWN) as one:
-        await one.unix.post("/v1/orders", json={"scope": "", "reason": "x"})
+        await one.unix.post("/v1/freeze", json={"reason": "x"})
         said = {"authorization": "bearer secret of ann"}
         await one.tcp.post("/v1/pause", json={"scope": "dev", "reason": "y"}, headers=said)
         assert one.fake.asked == ["order '' by root@localhost", "order 'dev' by ann"]

@@ -86,13 +86,13 @@ async def test_ten_thousand_hosts_can_be_named(tmp_path: Path) -> None:
         ("/v1/reconcile", b'{"all": false}', "all: true"),
         ("/v1/reconcile", b'{"host": "dev/h1"}', "there is no 'host' here"),
         ("/v1/reconcile", b'{"role": 3}', "expected role"),
-        ("/v1/orders", b'{"scope": 3, "reason": ""}', "expected scope"),
+        ("/v1/pause", b'{"scope": 3, "reason": ""}', "expected scope"),
         ("/v1/accept", b'{"commit": "b"}', "it is at another"),
-        ("/v1/orders", b'{"scope": "nowhere", "reason": ""}', "nothing is called"),
-        ("/v1/orders", b"[" * 5000, "JSON object"),
-        ("/v1/orders", b"\xff\xfe", "JSON object"),
-        ("/v1/orders", b"[]", "JSON object"),
-        ("/v1/freeze", b'{"reason": ""}', "expected reason"),
+        ("/v1/pause", b'{"scope": "nowhere", "reason": ""}', "nothing is called"),
+        ("/v1/pause", b"[" * 5000, "JSON object"),
+        ("/v1/pause", b"\xff\xfe", "JSON object"),
+        ("/v1/pause", b"[]", "JSON object"),
+        ("/v1/freeze", b"{}", "expected reason"),
         ("/v1/freeze", b'{"reason": "\\u001b[2J"}', "control characters"),
         ("/v1/freeze", b'{"reason": "a\\u202eb"}', "control characters"),  # would be shown the other way round
         ("/v1/pause", b'{"scope": "", "reason": "x"}', "expected scope"),  # a pause of nothing is no freeze
@@ -174,7 +174,7 @@ async def test_names_of_hosts_are_data(tmp_path: Path) -> None:
         assert (
             await one.unix.get(httpx.URL("http://fleet/v1/hosts").copy_with(raw_path=_raw(name)))
         ).status_code == 404
-        nowhere = await one.unix.post("/v1/orders", json={"scope": "nowhere", "reason": "x"})
+        nowhere = await one.unix.post("/v1/pause", json={"scope": "nowhere", "reason": "x"})
         assert b"<" not in nowhere.content and "<script>" in nowhere.json()["error"]
 
 
