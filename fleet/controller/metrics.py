@@ -24,7 +24,7 @@ class Metrics:
         self._passes = Counter("fleet_passes", "Passes that ended.", [*each, "verdict"], registry=own)
         self._seconds = Histogram("fleet_pass_seconds", "How long passes took.", each, buckets=SECONDS, registry=own)
         self._trips = Counter("fleet_round_trips", "Batches sent to hosts.", each, registry=own)
-        self._bytes = Counter("fleet_bytes", "Sent to hosts and received from them.", each, registry=own)
+        self._sent = Counter("fleet_bytes", "Sent to hosts and received from them.", each, registry=own)
         self._retries = Counter("fleet_retries", "Tries after a first one that failed.", each, registry=own)
         self._changes = Counter(
             "fleet_changes", "Changes made, by what became of them.", [*each, "status"], registry=own
@@ -54,7 +54,7 @@ class Metrics:
 
     def carried(self, environment: str, size: int) -> None:
         """Bytes, of both directions."""
-        self._bytes.labels(environment).inc(size)
+        self._sent.labels(environment).inc(size)
 
     def retried(self, environment: str) -> None:
         self._retries.labels(environment).inc()
