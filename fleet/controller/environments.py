@@ -169,6 +169,8 @@ class Environments:
                 changed[host] = new.labels
             else:
                 place.follow(host)
+        if before == commit and place.rollout is not None:
+            return tuple(changed)  # under way already, maybe in an earlier life: what stopped there stays stopped
         order = ordered(changed, spec.rollout)
         place.rollout = Rollout(spec.rollout, order, len(spec.hosts), commit) if order else None
         return tuple(order)

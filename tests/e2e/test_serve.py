@@ -150,6 +150,10 @@ def test_a_bad_commit_reaches_one_host_and_the_next_good_one_all(lab: Field) -> 
         touched = [one.name for one in lab.sandbox.hosts if lab.on(one.name, "cat /etc/app.conf") == "bad\n"]
         assert touched == ["h-1"]
         assert "h-1 failed" in lab.fleet("status").out
+    with serving(lab) as client:
+        until(lambda: {one["name"]: one["verdict"] for one in client.hosts()}.get("h-1") == "failed")
+        until(lambda: (client.status()["environments"][0]["rollout"] or {}).get("state") == "stopped")
+        assert not everywhere(lab, "bad\n") and lab.on("h-2", "cat /etc/app.conf") == "one\n"
         lab.write({"base/roles/all.yaml": role("good\n")})
         until(lambda: everywhere(lab, "good\n"))
 
