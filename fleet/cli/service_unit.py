@@ -18,7 +18,8 @@ ExecStart={program} serve
 WatchdogSec=30
 Restart=on-failure
 RestartSec=5
-TimeoutStartSec=300
+# It is ready once a revision is compiled: until Git answers for the first time, its status says why not.
+TimeoutStartSec=infinity
 # What is being changed when it is told to end gets 15 seconds, then it is cut off and looked at again.
 TimeoutStopSec=30
 KillMode=mixed

@@ -103,7 +103,7 @@ class Service:
             self._look.clear()
             began = self.loop.moment().now
             await self._once()
-            if not self.ready:
+            if not self.ready and (self._git.taken or self.environments.places):
                 self.ready = True
                 self.notify.ready()
             pause = self.habits.poll * (1 + 0.2 * (self.loop.moment().chance - 0.5))
@@ -242,7 +242,8 @@ class Service:
                 self.notify.alive()
             verdicts = Counter(one.verdict or "not looked at" for one in self.loop.standings.values())
             self._rolled.set()  # waves wait for time, too
-            self.notify.status(", ".join(f"{count} {name}" for name, count in verdicts.most_common()))
+            said = ", ".join(f"{count} {name}" for name, count in verdicts.most_common())
+            self.notify.status(said if self.ready else f"no revision yet: {self._git.error}")
             pause, began = min(self.habits.watchdog or 2.0, 2.0), self.loop.moment().now
             await asyncio.sleep(pause)
             late.append(self.loop.moment().now - began - pause)

@@ -225,6 +225,7 @@ def test_while_git_is_down_hosts_are_kept_as_the_last_good_commit_says(lab: Fiel
     lab.write({"base/roles/all.yaml": role("one\n")})
     with smart_http(lab.repository) as web, serving(lab, FLEET_REMOTE=f"{web.url}/.git") as client:
         until(lambda: everywhere(lab, "one\n"))
+        assert client.status()["ready"]
         web.token = "nobody has it"
         until(lambda: client.status()["git"])
         lab.on("h-1", "rm /etc/app.conf")
@@ -232,6 +233,18 @@ def test_while_git_is_down_hosts_are_kept_as_the_last_good_commit_says(lab: Fiel
         assert "Git: " in lab.fleet("status").out and client.status()["environments"][0]["problems"] == []
         web.token = ""
         until(lambda: not client.status()["git"])
+
+
+def test_before_git_answers_for_the_first_time_it_is_not_ready(lab: Field) -> None:
+    lab.write({"base/roles/all.yaml": role("one\n")})
+    with smart_http(lab.repository) as web:
+        web.token = "nobody has it"
+        with serving(lab, FLEET_REMOTE=f"{web.url}/.git") as client:
+            until(lambda: client.status()["git"])
+            assert not client.status()["ready"]
+            web.token = ""
+            until(lambda: client.status()["ready"])
+            until(lambda: everywhere(lab, "one\n"))
 
 
 def test_what_waits_for_facts_of_a_host_comes_once_it_has_said_them(lab: Field) -> None:
