@@ -8,6 +8,7 @@ import json
 import random
 import re
 import signal
+import socket as socket_module
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -47,7 +48,7 @@ def serving(lab: Field, **settings: str) -> Iterator[ControllerClient]:
     lab.lines |= {"FLEET_POLL": "1", "FLEET_SOCKET": str(socket), **settings}
     process = lab.start("serve")
     try:
-        until(lambda: process.poll() is not None or socket.exists())
+        until(lambda: process.poll() is not None or answers(socket))  # a killed one left its socket behind
         yield ControllerClient(socket)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=25) == 0
@@ -55,6 +56,15 @@ def serving(lab: Field, **settings: str) -> Iterator[ControllerClient]:
         if process.poll() is None:
             process.kill()
         print(*process.communicate(timeout=30))
+
+
+def answers(path: Path) -> bool:
+    with socket_module.socket(socket_module.AF_UNIX) as one:
+        try:
+            one.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def everywhere(lab: Field, content: str) -> bool:
