@@ -13,24 +13,24 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from fleet import __version__
-from fleet.controller.environments import Environments, Moved, Place
+from fleet.controller.environments import Environments, Moved
 from fleet.controller.events import Events
+from fleet.controller.following import Following
 from fleet.controller.loop import Loop
 from fleet.controller.metrics import Metrics
 from fleet.controller.notify import Notify
 from fleet.controller.orders import Orders
 from fleet.controller.queue import HostKey, Priority
+from fleet.controller.showing import environment_view, host_view
 from fleet.controller.standing import Standing
-from fleet.controller.view import ControllerView, EnvironmentView, Event, HostView
+from fleet.controller.view import ControllerView, Event, HostView
 from fleet.converge.facts import gather
 from fleet.desired.mirror import Mirror
-from fleet.errors import FleetError, GitError, HistoryError, TransportError
+from fleet.errors import FleetError, HistoryError, TransportError
 from fleet.history import History
 from fleet.history.records import Ordered
 from fleet.model.change import PassResult
 from fleet.model.host import HostSpec
-
-GAP = 0.5  # seconds between two questions to Git at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +42,6 @@ class Habits:
     watchdog: float | None = None
     grace: float = 15.0
     retention: float = 90.0
-
-
-@dataclass(slots=True)
-class _Git:
-    """What is known of the remote. taken: the commit that was compiled last."""
-
-    head: str = ""
-    taken: str = ""
-    fetched: float = 0.0
-    error: str = ""
 
 
 @dataclass(slots=True)
@@ -70,21 +60,28 @@ class Service:
     version: str = __version__
     started: float = field(default_factory=time.time)
     ready: bool = False
-    _git: _Git = field(default_factory=_Git)
-    _look: asyncio.Event = field(default_factory=asyncio.Event)
+    following: Following = field(init=False)
     _rolled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.following = Following(self.mirror, self.events_, self.loop.moment, self._take, self._asked)
 
     async def run(self) -> None:
         """Until cancelled; then what is under way is ended in order."""
         self.loop.heard, self.loop.before = self.heard, self._learn
         await self.orders.read()
-        self._git.head = await self.mirror.open()
-        if self._git.head:
+        if await self.following.open():
             await self.environments.restore(self.loop.moment().now)
             await self._adopt(self.environments)
         tasks = [
             asyncio.create_task(one)
-            for one in (self._follow(), self.loop.run(), self._rolling(), self._live(), self._forgetting())
+            for one in (
+                self.following.run(lambda: self.habits.poll),
+                self.loop.run(),
+                self._rolling(),
+                self._live(),
+                self._forgetting(),
+            )
         ]
         try:
             await asyncio.gather(*tasks)
@@ -96,41 +93,15 @@ class Service:
             await self.loop.aclose(self.habits.grace)
             await self._finish(self.loop.runs)
 
-    # -- Git ----------------------------------------------------------------------------------------------------
+    # -- a new commit ------------------------------------------------------------------------------------------
 
-    async def _follow(self) -> None:
-        while True:
-            self._look.clear()
-            began = self.loop.moment().now
-            await self._once()
-            if not self.ready and (self._git.taken or self.environments.places):
-                self.ready = True
-                self.notify.ready()
-            pause = self.habits.poll * (1 + 0.2 * (self.loop.moment().chance - 0.5))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._look.wait()
-            # However many ask us to look: once in this time.
-            await asyncio.sleep(max(began + GAP - self.loop.moment().now, 0.0))
+    async def _take(self, commit: str) -> None:
+        await self._took(await self.environments.take(commit, time.time()))
 
-    async def _once(self) -> None:
-        """Git is asked; what is new is taken. What goes wrong is told, and everything stays as it is."""
-        try:
-            self._git.head = await self.mirror.fetch()
-            self._git.fetched, self._git.error = time.time(), ""
-        except GitError as error:
-            if str(error) != self._git.error:
-                self.events_.put("git", error=str(error))
-            self._git.error = str(error)
-        if self._git.head and self._git.head != self._git.taken:
-            try:
-                await self._took(await self.environments.take(self._git.head, time.time()))
-                self._git.taken = self._git.head
-            except Exception as error:  # a file that brings a mistake of ours to light must not end the service
-                said = str(error) if isinstance(error, FleetError) else f"fleet itself failed: {error!r}"
-                if said != self._git.error:
-                    self.events_.put("refused", commit=self._git.head, error=said)
-                self._git.error = said
+    def _asked(self) -> None:
+        if not self.ready and (self.following.taken or self.environments.places):
+            self.ready = True
+            self.notify.ready()
 
     async def _took(self, moved: Moved) -> None:
         for name in moved.refused:
@@ -243,7 +214,7 @@ class Service:
             verdicts = Counter(one.verdict or "not looked at" for one in self.loop.standings.values())
             self._rolled.set()  # waves wait for time, too
             said = ", ".join(f"{count} {name}" for name, count in verdicts.most_common())
-            self.notify.status(said if self.ready else f"no revision yet: {self._git.error}")
+            self.notify.status(said if self.ready else f"no revision yet: {self.following.error}")
             pause, began = min(self.habits.watchdog or 2.0, 2.0), self.loop.moment().now
             await asyncio.sleep(pause)
             late.append(self.loop.moment().now - began - pause)
@@ -257,62 +228,20 @@ class Service:
             version=self.version,
             started=self.started,
             ready=self.ready and not self.loop.record_error,
-            head=self._git.head,
-            fetched=self._git.fetched,
-            git=self._git.error,
+            head=self.following.head,
+            fetched=self.following.fetched,
+            git=self.following.error,
             record=self.loop.record_error,
             queue=self.loop.queue.due(now),
             running=self.loop.running,
             frozen=self.orders.held.get(""),
             orders=tuple(self.orders.held.values()),
-            environments=tuple(self._environment(name, place) for name, place in self.environments.places.items()),
-        )
-
-    def _environment(self, name: str, place: Place) -> EnvironmentView:
-        standings = self.loop.standings
-        verdicts = Counter(standings.get((name, host), Standing()).verdict for host in place.hosts)
-        rollout = place.rollout
-        return EnvironmentView(
-            name=name,
-            revision=place.taken.revision,
-            since=place.taken.since,
-            hosts=len(place.spec.hosts),
-            verdicts=dict(verdicts),
-            problems=self.environments.problems.get(name, ()),
-            writes=self.loop.rules.closed(name),
-            rollout=None if rollout is None else rollout.view(),
+            environments=tuple(environment_view(*one, self.loop) for one in self.environments.places.items()),
         )
 
     def hosts(self) -> Sequence[HostView]:
         now = self.loop.moment().now
-        return [self._host(spec, now) for spec in self.environments]
-
-    def _host(self, spec: HostSpec, now: float) -> HostView:
-        key = (spec.environment, spec.name)
-        stands, turn = self.loop.standings.get(key, Standing()), self.loop.queue.turn(key)
-        place, last = self.environments.places[key[0]], stands.last
-        remaining = {} if last is None else dict(last.causes)
-        return HostView(
-            environment=key[0],
-            name=key[1],
-            verdict=stands.verdict,
-            since=stands.since,
-            looked=stands.looked,
-            next=turn.due - now if turn is not None else 0.0,
-            reason=turn.reason if turn is not None else "",
-            running=self.loop.queue.busy(key),
-            revision=place.revisions[key[1]],
-            wanted=place.taken.revision,
-            roles=spec.roles,
-            labels=spec.labels,
-            drift=remaining if stands.verdict in ("drifted", "pending", "failed", "conflict") else {},
-            fought=tuple(sorted(stands.held(now))),
-            failures=stands.failures,
-            parked=stands.parked,
-            paused=self.orders.over(spec) is not None,
-            error="" if last is None or last.error is None else str(last.error),
-            seconds=0.0 if last is None else sum(last.seconds.values()),
-        )
+        return [host_view(spec, self.loop, self.orders, now) for spec in self.environments]
 
     def metrics(self, openmetrics: bool = False) -> str:
         return self.counted.text(self.view(), self.hosts(), time.time(), openmetrics)
@@ -323,7 +252,7 @@ class Service:
     # -- what it is asked ---------------------------------------------------------------------------------------
 
     def look(self) -> None:
-        self._look.set()
+        self.following.look()
 
     def reconcile(self, hosts: Sequence[HostKey], who: str) -> int:
         self.loop.doubt(hosts)
@@ -350,7 +279,7 @@ class Service:
         await self.history.control.audit(who, "accept", {"commit": commit})
         await self.mirror.accept(commit)
         self.events_.put("order", what="accept", who=who, commit=commit)
-        self._look.set()
+        self.following.look()
 
     def go_on(self, environment: str, who: str) -> bool:
         """A rollout that stopped goes on; False when there is none."""
