@@ -13,11 +13,12 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from benchmarks import apply, compile, faults, http, look, secrets, serve
 from benchmarks.figure import Figure, table
-from benchmarks.fixture import RESOURCES, fixture
+from benchmarks.fixture import RESOURCES, Fixture, fixture
 
 PARTS = ("apply", "look", "faults", "serve", "compile", "secrets", "http")
 WITHOUT_HOSTS = {"compile", "secrets", "http"}
@@ -26,6 +27,9 @@ WITHOUT_HOSTS = {"compile", "secrets", "http"}
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--hosts", type=int, default=200, help="throw-away hosts with real sshd (default: 200)")
+    parser.add_argument(
+        "--resources", type=int, default=RESOURCES, help=f"on each host, from {RESOURCES} (the default)"
+    )
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be given several times")
     parser.add_argument("--repeat", type=int, default=5, help="repetitions of what is cheap; the median counts")
     parser.add_argument("--json", type=Path, help="where the figures go as JSON")
@@ -34,7 +38,7 @@ def main() -> int:
     chosen = options.only or PARTS
     figures = list[Figure]()
     if set(chosen) - WITHOUT_HOSTS:
-        for one in _on_hosts(options.hosts, chosen, options.repeat):
+        for one in _on_hosts(fixture(options.hosts, options.resources), chosen, options.repeat):
             print(f"{one.name}: {one.value:.3f} {one.unit}", file=sys.stderr, flush=True)
             figures.append(one)
     if "compile" in chosen:
@@ -43,17 +47,17 @@ def main() -> int:
         figures += secrets.measure(options.repeat)
     if "http" in chosen:
         figures += http.measure(options.repeat)
-    print(f"{options.hosts} hosts x {RESOURCES} resources, {os.cpu_count()} cores that the hosts share\n")
+    print(f"{options.hosts} hosts x {options.resources} resources, {os.cpu_count()} cores that the hosts share\n")
     print(table(figures))
-    document = {"hosts": options.hosts, "resources": RESOURCES, "figures": [one.document() for one in figures]}
+    document = {"hosts": options.hosts, "resources": options.resources, "figures": [one.document() for one in figures]}
     target = options.json or Path(__file__).parent / "results" / time.strftime("%Y-%m-%d.json")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(document, indent=2) + "\n")
     return 1 if any(one.met is False for one in figures) else 0
 
 
-def _on_hosts(hosts: int, chosen: Sequence[str], repeat: int) -> Iterator[Figure]:
-    with fixture(hosts) as made:
+def _on_hosts(hosts: AbstractContextManager[Fixture], chosen: Sequence[str], repeat: int) -> Iterator[Figure]:
+    with hosts as made:
         first = apply.measure(made)  # in any case: the others need hosts that are in sync
         if "apply" in chosen:
             yield from first

@@ -1,4 +1,5 @@
-"""What is measured: N throw-away hosts with real sshd, and a repository that asks 20 resources of mixed kinds of each.
+"""What is measured: N throw-away hosts with real sshd, and a repository that asks 20 resources of mixed kinds of each,
+and as many more small files as there should be.
 
 Everything lies below one temporary directory and is gone when the `with` ends.
 """
@@ -49,6 +50,7 @@ resources:
   sysctl: {{vm.swappiness: {{value: 10}}}}
 """
 RESOURCES = 20
+_MORE = '    /etc/bench/conf.d/{0:03}.conf: {{content: "number = {0}\\n"}}\n'
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Quiet:
 
 
 @contextmanager
-def fixture(hosts: int) -> Iterator[Fixture]:
+def fixture(hosts: int, resources: int = RESOURCES) -> Iterator[Fixture]:
     """Start the hosts, write the repository, pin their keys; end them all afterwards."""
     with tempfile.TemporaryDirectory(prefix="fleet-bench-") as name:
         directory = Path(name)
@@ -112,11 +114,12 @@ def fixture(hosts: int) -> Iterator[Fixture]:
             sandbox.down()
 
 
-def _repository(repository: Path, sandbox: Sandbox) -> Path:
+def _repository(repository: Path, sandbox: Sandbox, resources: int) -> Path:
     listed = "".join(f"  {h.name}: {{address: {h.address}, connection: {{port: {h.port}}}}}\n" for h in sandbox.hosts)
+    more = "".join(_MORE.format(number) for number in range(resources - RESOURCES))
     files = {
         "base/environment.yaml": "roles: {all: {}}\nconnection: {user: root}\nrollout: {waves: [100%]}\nsweep: 1d\n",
-        "base/roles/all.yaml": _ROLE,
+        "base/roles/all.yaml": _ROLE.replace("  symlink:", more + "  symlink:"),
         f"{ENVIRONMENT}/environment.yaml": "vars: {}\n",
         f"{ENVIRONMENT}/hosts.yaml": "hosts:\n" + listed,
         f"{ENVIRONMENT}/known_hosts": "".join(h.known_hosts_line + "\n" for h in sandbox.hosts),

@@ -100,6 +100,8 @@ async def one_pass(asked: Asked, parts: Parts, watcher: Watcher) -> Passed:
         span.set(verdict=str(result.verdict), round_trips=result.round_trips)
         if _same(asked.last, result):
             await journal.looked(spec.environment, spec.name)
+            if asked.last is not None and shown is not None and shown is asked.last.plan:
+                return Passed(result, asked.settled, asked.withheld)  # the last look once more, see `Memory.same`
         else:
             await journal.record(asked.run, result, parts.telemetry.trace_id)
         made, gone = ledger(spec, result, parts.kinds)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from fleet.converge.look import STATE_TASK, HostState, Look, look, read_state, state_task
 from fleet.converge.plan import ancestors, plan
 from fleet.converge.rounds import Round, next_round
-from fleet.converge.witness import WITNESS_TASK, Memory, Witnesses, witness_task
+from fleet.converge.witness import WITNESS_TASK, Asked, Memory, Witnesses, witness_task
 from fleet.errors import Failure, FleetError, IdentityError, TransportError
 from fleet.model.change import Cause, Change, Observed, PassResult, Plan, Verdict
 from fleet.model.host import HostSpec, Resource
@@ -87,16 +87,39 @@ class _Pass:
         """The first look. With a memory of this host: one `stat`, and only what it does not vouch for in full."""
         resources = self.spec.resources
         if memory is not None and memory.seen:
-            unproven = [r for r in resources if r.id not in memory.seen or self.kinds[r.kind].witness(r) is None]
-            now = await self._look(unproven, resources, memory)
-            memory.keep(unproven, self.observed, now)
+            asked, outcomes = await self._sweep(memory)
+            if self.planned is not None:
+                return
+            now = memory.last
             self.observed |= memory.recall([r for r in resources if r.id not in self.observed], self.kinds, now)
             resources = tuple(r for r in resources if r.id not in self.observed)
-            if not resources:
+            state = memory.recall_state(now)
+            if not resources and state is not None:
+                self.state = state
+                memory.remember(asked, outcomes, self.observed, self.plan())
                 return
         then = await self._look(resources, self.spec.resources, memory)
         if memory is not None:
             memory.keep(resources, self.observed, then)
+
+    async def _sweep(self, memory: Memory) -> tuple[Asked, Mapping[str, Outcome]]:
+        """One round trip: all witnesses, and a look at what has none. The last answer once more means the same."""
+        asked = memory.asked_before(self.spec)
+        if asked is None:
+            unproven = [
+                r for r in self.spec.resources if r.id not in memory.seen or self.kinds[r.kind].witness(r) is None
+            ]
+            asked = Asked.about(self.spec, look(unproven, self.kinds), self.kinds)
+        outcomes = await self.perform("observe", Batch(asked.tasks, deadline=self.spec.target.timeout))
+        _all_known(asked.tasks, outcomes)
+        now = memory.witnesses(outcomes.get(WITNESS_TASK))
+        before = memory.same(asked, outcomes)
+        if before is not None and memory.state is not None:
+            self.observed, self.planned, self.state = dict(before.observed), before.plan, memory.state[0]
+        else:
+            self._learn(asked.looked, outcomes)
+            memory.keep(asked.looked.resources, self.observed, now)
+        return asked, outcomes
 
     async def _look(
         self, resources: Sequence[Resource], witness: Sequence[Resource], memory: Memory | None
@@ -114,7 +137,11 @@ class _Pass:
                 "nothing was changed; if it really moved, remove /var/lib/fleet/environment on it"
             )
         self._learn(wanted, outcomes)
-        return memory.witnesses(outcomes.get(WITNESS_TASK)) if memory is not None else None
+        if memory is None:
+            return None
+        then = memory.witnesses(outcomes.get(WITNESS_TASK))
+        memory.keep_state(self.state, then)
+        return then
 
     def _learn(self, looked: Look, outcomes: Mapping[str, Outcome]) -> None:
         found = looked.read(outcomes)
@@ -225,8 +252,8 @@ def _result(one: _Pass, intent: Intent, error: FleetError | None) -> PassResult:
     last = one.plan() if one.first is not None else None
     if last is not None and intent.write is not None and not one.stopped:
         remaining = {c.resource.id: _still(c) for c in last.changes if not _only_reported(c, intent)}
-    found = None
-    if one.first is not None and last is not None:
+    found = last
+    if one.first is not None and last is not None and one.changes:
         order = [i for i in one.spec.graph.order if i in one.changes]
         found = replace(
             one.first, changes=tuple(one.changes[i] for i in order), unreadable=last.unreadable, waiting=last.waiting

@@ -13,6 +13,8 @@ from fleet.model.step import Outcome, Script, Status, Task
 
 # The host's side of fleet's memory: whose host it is, the last token, and what is still due. No forks.
 STATE_TASK = "look:state"
+# Whose identity proves that nothing of it changed, but for the words in a mark that stands.
+STATE_PATHS = ("/var/lib/fleet/environment", "/var/lib/fleet/fence", "/var/lib/fleet/due")
 STATE_TEXT = """\
 d=/var/lib/fleet s= nl='
 '

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from fleet.model.change import Observed, Unreadable, Waiting
-from fleet.model.host import Resource
+from fleet.converge.look import STATE_PATHS, HostState, Look
+from fleet.model.change import Observed, Plan, Unreadable, Waiting
+from fleet.model.host import HostSpec, Resource
 from fleet.model.kind import Kind
 from fleet.model.step import Outcome, Script, Status, Task
 
@@ -38,8 +39,8 @@ class Witnesses:
 
 
 def witness_task(resources: Iterable[Resource], kinds: Mapping[str, Kind]) -> Task:
-    """One `stat` over the witnesses of all resources."""
-    paths = dict.fromkeys(path for r in resources for path in kinds[r.kind].witness(r) or ())
+    """One `stat` over the witnesses of all resources, and of what fleet itself keeps on the host."""
+    paths = dict.fromkeys([*STATE_PATHS, *(path for r in resources for path in kinds[r.kind].witness(r) or ())])
     return Task(WITNESS_TASK, (Script(WITNESS_TEXT, (CLOCK, *paths)),))
 
 
@@ -66,8 +67,10 @@ def read_witnesses(outcome: Outcome | None, last: Witnesses | None = None) -> Wi
 def holds(resource: Resource, kinds: Mapping[str, Kind], then: Witnesses, now: Witnesses) -> bool:
     """Whether what was observed of `resource` at `then` still stands at `now`."""
     paths = kinds[resource.kind].witness(resource)
-    if paths is None:
-        return False
+    return paths is not None and _hold(paths, then, now)
+
+
+def _hold(paths: Iterable[str], then: Witnesses, now: Witnesses) -> bool:
     if then.identities is now.identities and then.youngest < then.second:
         return True  # the very same answer, and nothing in it was young then
     return all(_same(then, now, path.encode().decode(errors="surrogateescape")) for path in paths)
@@ -81,20 +84,84 @@ def _same(then: Witnesses, now: Witnesses, path: str) -> bool:
     return before is None or (before[0].isdecimal() and int(before[0]) < then.second)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a sweep asks of a host: `digest` of its HostSpec, tasks, and what no witness vouches for."""
+
+    digest: str
+    tasks: tuple[Task, ...]
+    looked: Look
+
+    @classmethod
+    def about(cls, spec: HostSpec, looked: Look, kinds: Mapping[str, Kind]) -> Asked:
+        return cls(spec.digest, (witness_task(spec.resources, kinds), *looked.tasks), looked)
+
+    def answers(self, outcomes: Mapping[str, Outcome]) -> tuple[object, ...]:
+        """What was said of what no witness vouches for: all that its readers see."""
+        found = [outcomes[task.id] for task in self.looked.tasks]
+        return tuple((one.status, one.code, one.output, one.answers, one.truncated) for one in found)
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """A sweep that found nothing to do, and what it was told. said: the answer of `stat`."""
+
+    asked: Asked
+    said: bytes
+    answers: tuple[object, ...]
+    observed: Mapping[str, Observed]
+    plan: Plan
+
+
 @dataclass(slots=True)
 class Memory:
     """What is remembered of one host between passes. Belongs to the caller; forget it after any doubt.
 
     seen: resource id → digest of the resource it was looked at for, what was observed, and the witnesses taken before.
+    state: what fleet keeps on the host, likewise. nothing: the last sweep that found nothing.
     """
 
     seen: dict[str, tuple[str, Observed, Witnesses]] = field(default_factory=dict)
     last: Witnesses | None = None
+    state: tuple[HostState, Witnesses] | None = None
+    nothing: Nothing | None = None
 
     def witnesses(self, outcome: Outcome | None) -> Witnesses | None:
         """What the `stat` of this look says; None when that proves nothing."""
         self.last = read_witnesses(outcome, self.last)
         return self.last
+
+    def asked_before(self, spec: HostSpec) -> Asked | None:
+        """The very question of the last sweep, when it found nothing and Git says the same since."""
+        return None if self.nothing is None or self.nothing.asked.digest != spec.digest else self.nothing.asked
+
+    def same(self, asked: Asked, outcomes: Mapping[str, Outcome]) -> Nothing | None:
+        """The last sweep that found nothing, when this answer is the very same: then it means the same."""
+        then, now = self.nothing, self.last
+        if then is None or now is None or then.asked is not asked or now.said != then.said:
+            return None
+        return then if asked.answers(outcomes) == then.answers else None
+
+    def remember(
+        self, asked: Asked, outcomes: Mapping[str, Outcome], observed: Mapping[str, Observed], plan: Plan
+    ) -> None:
+        """Where something is so young that it may have changed in the very second, the next sweep reads it all."""
+        now = self.last
+        quiet = not (plan.changes or plan.unreadable or plan.waiting)
+        if quiet and now is not None and now.youngest < now.second:
+            self.nothing = Nothing(asked, now.said, asked.answers(outcomes), dict(observed), plan)
+        else:
+            self.nothing = None
+
+    def keep_state(self, state: HostState, then: Witnesses | None) -> None:
+        """A mark says what is due in its content, which its directory does not witness: then it is read each time."""
+        self.state = None if then is None or state.due else (state, then)
+
+    def recall_state(self, now: Witnesses | None) -> HostState | None:
+        """What fleet keeps on the host, when it still holds."""
+        if self.state is None or now is None or not _hold(STATE_PATHS, self.state[1], now):
+            return None
+        return self.state[0]
 
     def keep(self, resources: Iterable[Resource], observed: Mapping[str, Observed], then: Witnesses | None) -> None:
         """Remember a look whose witnesses were taken before it; without witnesses there is nothing to rely on later."""

@@ -13,6 +13,9 @@ Mask = Callable[[Any], Any]
 
 
 def masked_plan(plan: Plan, mask: Mask) -> Plan:
+    """The very same when there is nothing in it."""
+    if not plan.changes and not plan.unreadable:
+        return plan
     unreadable = {one: Unreadable(mask(why.reason)) for one, why in plan.unreadable.items()}
     return replace(plan, changes=tuple(_change(change, mask) for change in plan.changes), unreadable=unreadable)
 

@@ -14,10 +14,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from fleet.errors import Failure, TransportError
-from fleet.model.step import Batch, Outcome, Report
+from fleet.model.step import Batch, Outcome, Report, Task
 from fleet.transports.frames import Reader
 from fleet.transports.prelude import WRITING
-from fleet.transports.shell import opening, script, sent
+from fleet.transports.shell import again, kept, opening, script, sent
 
 # How long the host has to end a script by itself before this side gives up on it, and how long ending it may take.
 GRACE = 2.0
@@ -85,6 +85,8 @@ class ShellSession:
         self._armed_until = 0.0
         self._round_trips = 0
         self._can_write = False  # whether the shell knows the functions that writing takes
+        self._looked: tuple[Task, ...] = ()  # the last look
+        self._keeps = False  # whether the shell keeps it
 
     @property
     def round_trips(self) -> int:
@@ -122,7 +124,7 @@ class ShellSession:
     async def _start(self) -> bytes:
         marker = secrets.token_hex(16)
         self._listener = Listener(Reader(marker, self._limit))
-        self._armed_until, self._can_write = 0.0, False
+        self._armed_until, self._can_write, self._keeps = 0.0, False, False
         self._channel = await self._opener(self._listener)
         return opening(marker)
 
@@ -131,9 +133,7 @@ class ShellSession:
         error before the first answer means that nothing was begun."""
         channel, listener = self._channel, self._listener
         assert channel is not None and listener is not None
-        text = script(batch, self._arm(batch))
-        if batch.write is not None and not self._can_write:
-            text, self._can_write = WRITING.encode() + text, True
+        text = self._text(batch)
         if hello and batch.write is not None:
             channel.write(sent(hello))
             await self._greeting(listener)
@@ -146,6 +146,18 @@ class ShellSession:
         self._round_trips += 1
         if hello:
             await self._greeting(listener)
+
+    def _text(self, batch: Batch) -> bytes:
+        """What the shell does not know yet. A look that is asked for again is one word from the third time on."""
+        arm = self._arm(batch)
+        if batch.write is not None:
+            known, self._can_write = self._can_write, True
+            return (b"" if known else WRITING.encode()) + script(batch, arm)
+        if batch.tasks != self._looked:
+            self._looked, self._keeps = batch.tasks, False
+            return script(batch, arm)
+        known, self._keeps = self._keeps, True
+        return (b"" if known else kept(batch)) + again(arm)
 
     async def _greeting(self, listener: Listener) -> None:
         try:

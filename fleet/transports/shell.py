@@ -40,6 +40,17 @@ def script(batch: Batch, arm: float = 0) -> bytes:
     return b"\n".join(lines)
 
 
+def kept(batch: Batch) -> bytes:
+    """A look as a function that the shell keeps. It is run by `again`, so that asking once more is a few bytes, and
+    nothing for the host to parse."""
+    return b"\n".join([b"fl_again() {", *_look(batch), b"} </dev/null\n"])
+
+
+def again(arm: float = 0) -> bytes:
+    """What was kept, once more. arm: see `script`."""
+    return b"{\nfl_arm %d\nfl_again\n} </dev/null\n" % math.ceil(arm) if arm else b"fl_again\n"
+
+
 def _look(batch: Batch) -> Iterator[bytes]:
     """Constant text in this very shell: no fork but its own. The end of a task is told together with what comes next:
     every write is a packet."""
