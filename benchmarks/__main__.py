@@ -27,9 +27,7 @@ WITHOUT_HOSTS = {"compile", "secrets", "http"}
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--hosts", type=int, default=200, help="throw-away hosts with real sshd (default: 200)")
-    parser.add_argument(
-        "--resources", type=int, default=RESOURCES, help=f"on each host, from {RESOURCES} (the default)"
-    )
+    parser.add_argument("--resources", type=int, default=RESOURCES, help=f"on each host, at least {RESOURCES}")
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be given several times")
     parser.add_argument("--repeat", type=int, default=5, help="repetitions of what is cheap; the median counts")
     parser.add_argument("--json", type=Path, help="where the figures go as JSON")

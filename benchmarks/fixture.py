@@ -109,7 +109,7 @@ def fixture(hosts: int, resources: int = RESOURCES) -> Iterator[Fixture]:
         sandbox = Sandbox(directory / "sandbox")
         try:
             sandbox.up([HostRequest(f"host-{number}", ENVIRONMENT) for number in range(1, hosts + 1)])
-            yield Fixture(directory, _repository(directory / "repository", sandbox), sandbox)
+            yield Fixture(directory, _repository(directory / "repository", sandbox, resources), sandbox)
         finally:
             sandbox.down()
 
