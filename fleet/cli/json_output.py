@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fleet.cli.render_change import HARMLESS
+from fleet.converge.shown import HARMLESS
 from fleet.errors import FleetError, Origin, TransportError
 from fleet.model import sealed
 from fleet.model.change import Change, PassResult, Plan

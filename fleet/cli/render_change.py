@@ -5,28 +5,22 @@ Text content as a unified diff, everything else attribute by attribute; secrets 
 
 from __future__ import annotations
 
-import difflib
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import click
 
 from fleet.cli.printable import one_line, printable
 from fleet.cli.words import count
+from fleet.converge.shown import CONTENT, HARMLESS, content_diff, diff_lines, old_content
 from fleet.model import sealed
 from fleet.model.change import Change, Plan
 from fleet.model.value import Value
 
 SYMBOLS = {"create": ("+", "green"), "update": ("~", "yellow"), "remove": ("-", "red"), "trigger": ("↻", "cyan")}
-# Attributes that stand for the content, and never tell a person anything themselves.
-CONTENT = ("content", "sha256")
 # What the kind says already.
 OBVIOUS = ("type", "ensure")
-# What may be told of a sensitive resource.
-HARMLESS = ("ensure", "mode", "owner", "group", "type")
-# difflib is quadratic at worst; beyond this only sizes are told.
-DIFF_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +63,9 @@ def _body(change: Change, detail: Detail) -> Iterator[str]:
             short.append(f"{one_line(name)}: secret {'changed' if change.before is not None else 'set'}")
         elif any(isinstance(value, str) and "\n" in value for value in (old, new)):
             yield f"{one_line(name)}:"
-            yield from unified(str(old or ""), str(new or ""), detail)
+            yield from styled(
+                diff_lines(str(old or ""), str(new or ""), detail.old), detail.lines if old else detail.created
+            )
         elif change.before is None:
             short += [] if new is None else [f"{one_line(name)} {value_text(name, new)}"]
         else:
@@ -82,34 +78,19 @@ def _body(change: Change, detail: Detail) -> Iterator[str]:
 
 def content_lines(change: Change, detail: Detail) -> Iterator[str]:
     """What becomes of the content, as far as it may and can be shown."""
-    new = change.resource.content or b""
-    old = _old_content(change)
-    if change.resource.sensitive:
-        sizes = f"{len(old):,} → {len(new):,} bytes" if old is not None else f"{len(new):,} bytes"
-        yield f"secret {'set' if change.before is None else 'changed'} ({sizes})"
-        return
-    if change.resource.content is None:  # a kind that writes the content itself, from its attributes
+    if change.resource.content is None and not change.resource.sensitive:
+        # A kind that writes the content itself, from its attributes.
         wanted = getattr(change.resource.spec, "model_dump", dict)(exclude_defaults=True)
         said = ", ".join(f"{one_line(name)} {value_text(name, value)}" for name, value in wanted.items())
         yield from textwrap.wrap(said if change.before is None else f"differs from: {said}", max(detail.width - 6, 40))
         return
-    if change.before is None:
-        old = b""
-    what = "binary content" if b"\x00" in new or b"\x00" in (old or b"") else "content"
-    if old is None or what != "content" or max(len(old), len(new)) > DIFF_BYTES:
-        yield f"{what}, {len(new):,} bytes" if change.before is None else f"{what} differs; {len(new):,} bytes after"
-        return
-    yield from unified(old.decode(errors="backslashreplace"), new.decode(errors="backslashreplace"), detail)
+    found = content_diff(change, detail.old)
+    most = detail.lines if change.before is not None and old_content(change) else detail.created
+    yield from [found] if isinstance(found, str) else styled(found, most)
 
 
-def unified(old: str, new: str, detail: Detail) -> Iterator[str]:
-    """A unified diff with three lines of context, styled, each line printable and cut to what a screen can hold."""
-    lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), detail.old, "after", lineterm=""))
-    if not lines and old != new:
-        lines = ["  only the line endings differ, or the last line's end"]
-    most = detail.lines if old else detail.created
-    if not old:
-        lines = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
+def styled(lines: Sequence[str], most: int) -> Iterator[str]:
+    """Lines of a diff, each printable and cut to what a screen can hold."""
     for line in lines[:most]:
         color = None if line[:3] in ("---", "+++") else {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
         yield click.style(one_line(line.replace("\t", "    "), 500), fg=color)
@@ -130,14 +111,6 @@ def value_text(name: str, value: Value) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{one_line(str(k))}: {value_text('', v)}" for k, v in value.items()) + "}"
     return one_line(value if isinstance(value, (str, bytes)) else str(value)) or '""'
-
-
-def _old_content(change: Change) -> bytes | None:
-    """What the host sent of its content; None when it sent none, or only the beginning."""
-    before = change.before or {}
-    old = before.get("content")
-    data = old.encode("utf-8", "surrogateescape") if isinstance(old, str) else old
-    return data if data is not None and before.get("size", len(data)) == len(data) else None
 
 
 def _trigger(change: Change, plan: Plan) -> str:

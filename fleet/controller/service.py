@@ -21,9 +21,9 @@ from fleet.controller.metrics import Metrics
 from fleet.controller.notify import Notify
 from fleet.controller.orders import Orders
 from fleet.controller.queue import HostKey, Priority
-from fleet.controller.showing import environment_view, host_view
+from fleet.controller.showing import change_views, environment_view, host_view
 from fleet.controller.standing import Standing
-from fleet.controller.view import ControllerView, Event, HostView
+from fleet.controller.view import ChangeView, ControllerView, Event, HostView
 from fleet.converge.facts import gather
 from fleet.desired.mirror import Mirror
 from fleet.errors import FleetError, HistoryError, TransportError
@@ -242,6 +242,9 @@ class Service:
     def hosts(self) -> Sequence[HostView]:
         now = self.loop.moment().now
         return [host_view(spec, self.loop, self.orders, now) for spec in self.environments]
+
+    def changes(self, environment: str, host: str) -> Sequence[ChangeView]:
+        return change_views(self.loop.standings.get((environment, host), Standing()))
 
     def metrics(self, openmetrics: bool = False) -> str:
         return self.counted.text(self.view(), self.hosts(), time.time(), openmetrics)

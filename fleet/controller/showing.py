@@ -8,10 +8,14 @@ from fleet.controller.environments import Place
 from fleet.controller.loop import Loop
 from fleet.controller.orders import Orders
 from fleet.controller.standing import Standing
-from fleet.controller.view import EnvironmentView, HostView
+from fleet.controller.view import ChangeView, EnvironmentView, HostView
+from fleet.converge.shown import CONTENT, attributes, content_diff
+from fleet.model.change import Change
 from fleet.model.host import HostSpec
 
 _SHOW_DRIFT = ("drifted", "pending", "failed", "conflict")
+LINES = 500  # of a diff
+LINE = 1000  # characters of one of its lines
 
 
 def environment_view(name: str, place: Place, loop: Loop) -> EnvironmentView:
@@ -54,3 +58,20 @@ def host_view(spec: HostSpec, loop: Loop, orders: Orders, now: float) -> HostVie
         error="" if last is None or last.error is None else str(last.error),
         seconds=0.0 if last is None else sum(last.seconds.values()),
     )
+
+
+def change_views(stands: Standing) -> list[ChangeView]:
+    """What differed at the last look, while it still does."""
+    last = stands.last
+    if last is None or last.plan is None or stands.verdict not in _SHOW_DRIFT:
+        return []
+    return [_change(one, last.causes.get(one.resource.id, "")) for one in last.plan.changes]
+
+
+def _change(change: Change, cause: str) -> ChangeView:
+    moved = change.resource.content is not None and {*CONTENT} & {*(change.attributes or change.after or ())}
+    found = content_diff(change) if moved else []
+    lines = [found] if isinstance(found, str) else [line[:LINE] for line in found[:LINES]]
+    more = len(found) - len(lines) if not isinstance(found, str) else 0
+    diff = (*lines, f"… {more:,} more lines") if more > 0 else (*lines,)
+    return ChangeView(change.resource.id, change.action, cause, attributes(change), diff)

@@ -43,6 +43,19 @@ class HostView:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeView:
+    """One difference on one host, as far as it may be shown. action: create | update | remove | trigger; cause:
+    external | intended | interrupted. attributes: name → before, after; diff: of the content, or a line on why there is
+    none."""
+
+    resource: str
+    action: str
+    cause: str
+    attributes: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    diff: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RolloutView:
     """An environment on its way to a revision. state: running | pausing | stopped | done. wave: from 1, of `waves`."""
 
@@ -111,6 +124,10 @@ class Controller(Protocol):
     def view(self) -> ControllerView: ...
 
     def hosts(self) -> Sequence[HostView]: ...
+
+    def changes(self, environment: str, host: str) -> Sequence[ChangeView]:
+        """What differed there when it was last looked at."""
+        ...
 
     def events(self, after: int = 0) -> AsyncIterator[Event]:
         """From that number on as far as kept, then as they happen, until the caller stops."""

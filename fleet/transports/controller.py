@@ -29,14 +29,11 @@ class ControllerClient:
 
     def hosts(self) -> list[dict[str, Any]]:
         """See HostView. All of them, by label."""
-        found: list[dict[str, Any]] = []
-        after = ""
-        while True:
-            page = self._ask("GET", "/v1/hosts", query={"after": after})
-            found += page["hosts"]
-            after = page["after"]
-            if not after:
-                return found
+        return self._pages("/v1/hosts")
+
+    def drift(self) -> list[dict[str, Any]]:
+        """Those that differ, each with its `changes`. See ChangeView."""
+        return self._pages("/v1/drift")
 
     def metrics(self) -> str:
         with self._client() as client:
@@ -82,6 +79,16 @@ class ControllerClient:
             except httpx.ReadTimeout:
                 if follow:
                     raise
+
+    def _pages(self, path: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            page = self._ask("GET", path, query={"after": after})
+            found += page["hosts"]
+            after = page["after"]
+            if not after:
+                return found
 
     def _there(self, method: str, path: str, body: Mapping[str, Any]) -> bool:
         with self._client() as client:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from fleet.controller.view import ControllerView, EnvironmentView, Event, HostView
+from fleet.controller.view import ChangeView, ControllerView, EnvironmentView, Event, HostView
 from fleet.history.records import Ordered
 from fleet.web.access import TABLE
 
@@ -21,7 +21,7 @@ _TEXT = {"type": "string", "maxLength": 1000}
 _SCOPE = {**_TEXT, "description": "ENVIRONMENT, ENVIRONMENT/HOST or role:NAME"}
 _LABELS = {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "/"}}
 _COUNT = {"type": "integer", "minimum": 0}
-_VALUES = (ControllerView, EnvironmentView, Event, HostView, Ordered)
+_VALUES = (ChangeView, ControllerView, EnvironmentView, Event, HostView, Ordered)
 _FILTERS = {"environment": _TEXT, "host": {**_TEXT, "description": "a shell pattern"}, "role": _TEXT, "verdict": _TEXT}
 _PAGES = {"after": _TEXT, "limit": _COUNT}
 _QUERIES: Mapping[str, Mapping[str, Any]] = {
@@ -78,6 +78,7 @@ def _answers(schemas: Mapping[str, Any]) -> dict[Key, tuple[str, Any]]:
     json = "application/json"
     text = {"type": "string"}
     hosts = _object({"hosts": _list(_ref("HostView")), "after": _TEXT})
+    drifted = _part(schemas["HostView"], DRIFT, changes=_list(_ref("ChangeView")))
     queue = {"queue": _COUNT, "running": _COUNT, "hosts": _list(_part(schemas["HostView"], QUEUE))}
     return {
         ("GET", "/healthz"): ("text/plain", text),
@@ -88,7 +89,7 @@ def _answers(schemas: Mapping[str, Any]) -> dict[Key, tuple[str, Any]]:
         ("GET", "/v1/environments/{environment}"): (json, _ref("EnvironmentView")),
         ("GET", "/v1/hosts"): (json, hosts),
         ("GET", "/v1/hosts/{environment}/{name}"): (json, _ref("HostView")),
-        ("GET", "/v1/drift"): (json, _object({"hosts": _list(_part(schemas["HostView"], DRIFT)), "after": _TEXT})),
+        ("GET", "/v1/drift"): (json, _object({"hosts": _list(drifted), "after": _TEXT})),
         ("GET", "/v1/queue"): (json, _object(queue)),
         ("GET", "/v1/events"): ("text/event-stream", {**text, "x-data": _ref("Event")}),
         ("POST", "/v1/reconcile"): (json, _object({"hosts": _COUNT})),
@@ -117,8 +118,8 @@ def _schemas() -> dict[str, Any]:
     return schemas
 
 
-def _part(schema: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return _object({name: schema["properties"][name] for name in names})
+def _part(schema: Mapping[str, Any], names: tuple[str, ...], **more: Any) -> dict[str, Any]:
+    return _object({name: schema["properties"][name] for name in names} | more)
 
 
 def _object(properties: Mapping[str, Any]) -> dict[str, Any]:

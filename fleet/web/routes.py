@@ -92,10 +92,18 @@ class Routes:
         return Json(found[0]) if found else refusal(404, "there is no such host")
 
     async def drift(self, request: Request) -> Response:
-        """Hosts that somebody else changed, or that are not yet as they should be; filters and pages as of hosts."""
+        """Hosts that somebody else changed, or that are not yet as they should be, with diffs; filters and pages as of
+        hosts."""
         drifted = [one for one in meant(self._controller.hosts(), request.query_params) if one.drift or one.fought]
         found, after = page(drifted, request.query_params)
-        return Json({"hosts": [{key: getattr(one, key) for key in DRIFT} for one in found], "after": after})
+        said = [
+            {
+                **{key: getattr(one, key) for key in DRIFT},
+                "changes": self._controller.changes(one.environment, one.name),
+            }
+            for one in found
+        ]
+        return Json({"hosts": said, "after": after})
 
     async def queue(self, request: Request) -> Response:
         """Hosts that are being looked at or changed, then those that are due, the latest first."""

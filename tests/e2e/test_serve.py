@@ -139,6 +139,9 @@ def test_a_freeze_holds_over_a_restart_and_drift_is_still_seen(lab: Field) -> No
         until(lambda: {one["name"]: one["verdict"] for one in client.hosts()}.get("h-1") == "pending")
         (h1,) = [one for one in client.hosts() if one["name"] == "h-1"]
         assert h1["drift"] == {"file:/etc/app.conf": "external"}
+        shown = lab.fleet("drift").out
+        assert "file:/etc/app.conf  changed outside" in shown and "-by hand\n" in shown and "+one\n" in shown, shown
+        assert "by hand" not in lab.fleet("drift", "--short").out
         assert "incident 42" in lab.fleet("status").out
         assert lab.on("h-1", "cat /etc/app.conf") == "by hand\n"
         assert lab.fleet("unfreeze").code == 0

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from fleet.controller.view import ControllerView, EnvironmentView, Event, HostView
+from fleet.controller.view import ChangeView, ControllerView, EnvironmentView, Event, HostView
 from fleet.errors import GitError, HistoryError, UsageError
 from fleet.history.records import Ordered
 from fleet.web.access import Access, Token
@@ -47,6 +47,11 @@ class Fake:
             HostView("dev", "h1", "in sync", next=30.0, roles=("web",)),
             HostView("dev", HOSTILE, "failed", next=-5.0, drift={"file:/x": "external"}, error=HOSTILE),
         ]
+
+    def changes(self, environment: str, host: str) -> Sequence[ChangeView]:
+        if host == "h1":
+            return []
+        return [ChangeView("file:/x", "update", "external", {"mode": ("600", "644")}, ("-by hand", "+" + HOSTILE))]
 
     async def events(self, after: int = 0) -> AsyncIterator[Event]:
         self.listening += 1

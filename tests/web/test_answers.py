@@ -143,6 +143,8 @@ async def test_drift_and_queue_are_of_those_concerned(tmp_path: Path) -> None:
     async with server(tmp_path, OWN) as one:
         drift = (await one.unix.get("/v1/drift")).json()["hosts"]
         assert [(host["name"], host["drift"]) for host in drift] == [(HOSTILE, {"file:/x": "external"})]
+        (change,) = drift[0]["changes"]
+        assert (change["attributes"], change["diff"][0]) == ({"mode": ["600", "644"]}, "-by hand")
         assert (await one.unix.get("/v1/drift", params={"host": "h1"})).json()["hosts"] == []
         queue = (await one.unix.get("/v1/queue")).json()
         assert queue["queue"] == 1 and [host["next"] for host in queue["hosts"]] == [-5.0]

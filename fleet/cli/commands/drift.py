@@ -1,8 +1,8 @@
-"""`fleet drift`: what differs from what Git says, and who moved."""
+"""`fleet drift`: what differs from what Git says, how, and who moved."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +15,8 @@ from fleet.cli.options import Invocation
 from fleet.cli.options import command as fleet_command
 from fleet.cli.printable import one_line
 from fleet.cli.ranges import by_environment
+from fleet.cli.render_change import styled, value_text
+from fleet.cli.selection import short_option
 from fleet.cli.words import count
 from fleet.errors import TransportError
 
@@ -29,68 +31,90 @@ WORDS = {
 }
 COLORS = {"external": "yellow", "intended": "cyan", "interrupted": "magenta", "": None}
 DIFFERS = ("pending", "drifted", "failed", "conflict")
-Found = Mapping[tuple[str, str], Mapping[str, str]]  # environment, host → resource → cause
+LINES = 20  # of a diff, without -v
+Host = Mapping[str, Any]  # environment, name, drift (resource → cause), fought (resources), changes
 
 
 @fleet_command(
     "drift",
     examples=(
-        ("fleet drift", "everything that differs now, and whether the host moved or Git did"),
-        ("fleet drift -e production --json", "for a program"),
+        ("fleet drift", "everything that differs now, how, and whether the host moved or Git did"),
+        ("fleet drift -e production --short", "only which resources, on which hosts"),
+        ("fleet drift --json", "for a program"),
     ),
 )
 @click.option("-e", "--environment", "environments", multiple=True, metavar="ENV", help="Hosts of this environment.")
 @click.option("--host", "patterns", multiple=True, metavar="PATTERN", help="Hosts of this name, or ENV/NAME.")
+@short_option
 @click.pass_obj
-def command(invocation: Invocation, environments: tuple[str, ...], patterns: tuple[str, ...]) -> Answer:
-    """Say what differed when each host was last looked at, and who moved.
+def command(invocation: Invocation, environments: tuple[str, ...], patterns: tuple[str, ...], short: bool) -> Answer:
+    """Say what differed when each host was last looked at, how, and who moved.
 
-    Asks the controller; where none runs, the record. It contacts no host: `fleet plan` does, and shows each diff. Exit
-    code 0: nothing differs.
+    Asks the controller; where none runs, the record, which has no diffs. It contacts no host: `fleet plan` does. Exit
+    code 0: nothing differs; 2: something does.
     """
     try:
-        hosts, note = client_of(invocation).hosts(), ""
-        found: Found = {(one["environment"], one["name"]): one["drift"] for one in hosts if one["drift"]}
-        fought = {(one["environment"], one["name"]): one["fought"] for one in hosts if one["fought"]}
+        hosts, note = client_of(invocation).drift(), ""
     except TransportError:
         from fleet.cli.run_async import run_async
 
-        found = run_async(_recorded(open_app(invocation)))
+        hosts = run_async(_recorded(open_app(invocation)))
         note = "no controller runs; this is from the record\n"
-        fought = {}
-    labels = {f"{environment}/{name}": (environment, name) for environment, name in {**found, **fought}}
-    known = [{"environment": environment, "name": name} for environment, name in labels.values()]
-    keys = [labels[label] for label in meant(known, environments, patterns)]
-    shown = {key: found[key] for key in keys if key in found}
-    text = note + render(shown, {key: fought[key] for key in keys if key in fought})
-    document = {"hosts": [{"environment": e, "host": h, "drift": dict(drift)} for (e, h), drift in shown.items()]}
-    return Answer(text, document, ExitCode.PENDING if shown else ExitCode.IN_SYNC)
+    chosen = set(meant(hosts, environments, patterns))
+    shown = [one for one in hosts if f"{one['environment']}/{one['name']}" in chosen]
+    most = 0 if short else 1_000_000 if invocation.verbose else LINES
+    differ = [one for one in shown if one["drift"]]
+    document = {"hosts": [_document(one) for one in differ]}
+    return Answer(note + render(shown, most), document, ExitCode.PENDING if differ else ExitCode.IN_SYNC)
 
 
-async def _recorded(app: App) -> Found:
+async def _recorded(app: App) -> list[dict[str, Any]]:
     async with await open_history(app) as history:
         passes = await history.last_passes()
-    return {
-        key: {name: "" for name, _, _ in one.found}
+    return [
+        {"environment": key[0], "name": key[1], "drift": {name: "" for name, _, _ in one.found}, "fought": []}
         for key, one in passes.items()
         if one.verdict in DIFFERS and one.found
-    }
+    ]
 
 
-def render(found: Found, fought: Mapping[tuple[str, str], Sequence[str]]) -> str:
-    """Each resource once, with the hosts that have it so; pure."""
-    groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for key, drift in found.items():
-        for resource, cause in drift.items():
-            groups.setdefault((resource, cause), []).append(key)
-    lines = []
-    for (resource, cause), hosts in sorted(groups.items(), key=lambda one: (one[0][1], -len(one[1]), one[0][0])):
+def _document(host: Host) -> dict[str, Any]:
+    said = {"environment": host["environment"], "host": host["name"], "drift": dict(host["drift"])}
+    return {**said, "changes": host["changes"]} if "changes" in host else said
+
+
+def render(hosts: Sequence[Host], most: int) -> str:
+    """Each difference once, with the hosts that have it so. most: lines of a diff, 0: none; pure."""
+    groups: dict[tuple[str, str, tuple[str, ...]], list[tuple[str, str]]] = {}
+    for host in hosts:
+        changes = {one["resource"]: one for one in host.get("changes", ())}
+        for resource, cause in host["drift"].items():
+            how = tuple(_how(changes[resource], most)) if most and resource in changes else ()
+            groups.setdefault((cause, resource, how), []).append((host["environment"], host["name"]))
+    lines: list[str] = []
+    for (cause, resource, how), names in sorted(groups.items(), key=lambda one: (one[0][0], -len(one[1]), one[0][1])):
         what = click.style(WORDS.get(cause, cause), fg=COLORS.get(cause))
-        lines.append(f"{one_line(resource)}  {what}\n  {one_line(by_environment(hosts), 2000)}")
-    for key, names in fought.items():
-        said = f"{'/'.join(key)}: {', '.join(names)}"
-        lines.append(click.style(f"{one_line(said)} is changed back again and again; left alone for a while", fg="red"))
+        lines.append(f"{one_line(resource)}  {what}\n  {one_line(by_environment(names), 2000)}")
+        lines += [f"      {line}" for line in how]
+    for host in hosts:
+        if host["fought"]:
+            said = f"{host['environment']}/{host['name']}: {', '.join(host['fought'])}"
+            again = "is changed back again and again; left alone for a while"
+            lines.append(click.style(f"{one_line(said)} {again}", fg="red"))
     if not lines:
         return "nothing differs"
-    total: dict[str, Any] = {"hosts": len(found), "resources": sum(map(len, found.values()))}
-    return "\n".join([*lines, f"{count(total['resources'], 'resource')} on {count(total['hosts'], 'host')}"])
+    resources, differ = sum(len(one["drift"]) for one in hosts), sum(bool(one["drift"]) for one in hosts)
+    return "\n".join([*lines, f"{count(resources, 'resource')} on {count(differ, 'host')}"])
+
+
+def _how(change: Mapping[str, Any], most: int) -> Iterator[str]:
+    """Before is what stands on the host; after is what Git says."""
+    if change["action"] in ("create", "remove"):
+        yield "is gone" if change["action"] == "create" else "is there, and should not be"
+    for name, (before, after) in change["attributes"].items():
+        said = (
+            "secret" if before is None and after is None else f"{value_text(name, before)} → {value_text(name, after)}"
+        )
+        yield f"{one_line(name)} {said}"
+    if change["action"] == "update":
+        yield from styled(change["diff"], most)

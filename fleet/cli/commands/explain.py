@@ -14,7 +14,8 @@ from fleet.cli.opening import find_host, open_fleet, open_tree, said_of, source_
 from fleet.cli.options import Invocation
 from fleet.cli.options import command as fleet_command
 from fleet.cli.printable import one_line
-from fleet.cli.render_change import HARMLESS, value_text
+from fleet.cli.render_change import value_text
+from fleet.converge.shown import HARMLESS
 from fleet.errors import Origin
 
 if TYPE_CHECKING:
