@@ -57,6 +57,9 @@ def _rollout(said: Mapping[str, Any]) -> str:
     done = said["converged"] + said["failed"] + said["unreachable"]
     wave = f"wave {said['wave']} of {said['waves']}"
     where = f"rollout of {said['revision'][:12]}: {wave}, {done} of {said['hosts']} hosts"
+    if said["state"] == "waiting":
+        again = f"`fleet approve` with {said['revision'][:12]}"
+        return click.style(f"{said['revision'][:12]} waits for {again}; {one_line(said['reason'], 200)}", fg="yellow")
     if said["state"] != "stopped":
         return f"{where}, {said['state']}"
     return click.style(f"{where}, stopped: {one_line(said['reason'], 200)}; see `fleet resume`", fg="red")

@@ -46,6 +46,7 @@ SECTIONS = {
         "freeze",
         "unfreeze",
         "accept",
+        "approve",
         "logs",
         "service",
     ),

@@ -28,7 +28,7 @@ from fleet.model.change import Verdict
 from fleet.model.natural import natural
 from fleet.model.rollout import RolloutPolicy
 
-State = Literal["running", "pausing", "stopped", "done"]
+State = Literal["waiting", "running", "pausing", "stopped", "done"]
 
 
 def ordered(hosts: Mapping[str, Mapping[str, str]], policy: RolloutPolicy) -> list[str]:
@@ -50,7 +50,7 @@ class Rollout:
     hosts: Sequence[str]
     total: int
     revision: str
-    _state: State = "running"
+    _state: State | Literal["new"] = "new"
     _reason: str = ""  # why it stopped
     _wave: int = 1
     _groups: dict[Progress, dict[str, None]] = field(default_factory=lambda: {one: {} for one in Progress})
@@ -68,14 +68,19 @@ class Rollout:
         self._line_up()
         if not self.hosts:
             self._state = "done"
+        elif self._state == "new":
+            self._state = "waiting" if self.policy.approval else "running"
 
     @property
     def state(self) -> State:
+        assert self._state != "new"  # not after it was made
         return self._state
 
     @property
     def reason(self) -> str:
         """One sentence that names hosts, or ""."""
+        if self._state == "waiting":
+            return words.waiting(self.hosts)
         if self._state == "pausing":
             return words.pausing(self._wave, len(self._sizes), self.policy)
         if self._state == "done":
@@ -140,10 +145,16 @@ class Rollout:
             self._state, self._reason = "running", ""
             self._advance(now)
 
+    def approve(self, now: float) -> None:
+        """A person has seen what it changes, and allows it."""
+        if self._state == "waiting":
+            self._state = "running"
+            self._advance(now)
+
     def view(self) -> RolloutView:
         converged, failed, unreachable = (len(self._groups[one]) for one in list(Progress)[1:])
         counts = (self._wave, len(self._sizes), len(self.hosts), converged, failed, unreachable)
-        return RolloutView(self.revision, self._state, *counts, self.reason)
+        return RolloutView(self.revision, self.state, *counts, self.reason)
 
     def said(self, now: float) -> dict[str, Any]:
         """For JSON. Times are ages: the next controller's clock may begin elsewhere."""

@@ -20,6 +20,10 @@ def pausing(wave: int, waves: int, policy: RolloutPolicy) -> str:
     return f"wave {wave} of {waves} is through; {after} when {'it ' if policy.stable_for else ''}{' and '.join(asked)}"
 
 
+def waiting(hosts: Collection[str]) -> str:
+    return f"nobody has approved it yet; it changes {listed(hosts)}"
+
+
 def too_many(names: Collection[str], did: str, most: int) -> str:
     may = str(most) if most else "none"
     return f"{len(names)} host{'s' * (len(names) > 1)} {did} where {may} may: {listed(names)}"

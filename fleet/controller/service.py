@@ -26,7 +26,7 @@ from fleet.controller.standing import Standing
 from fleet.controller.view import ChangeView, ControllerView, Event, HostView
 from fleet.converge.facts import gather
 from fleet.desired.mirror import Mirror
-from fleet.errors import FleetError, HistoryError, TransportError
+from fleet.errors import FleetError, HistoryError, TransportError, UsageError
 from fleet.history import History
 from fleet.history.records import Ordered
 from fleet.model.change import PassResult
@@ -283,6 +283,18 @@ class Service:
         await self.mirror.accept(commit)
         self.events_.put("order", what="accept", who=who, commit=commit)
         self.following.look()
+
+    async def approve(self, environment: str, revision: str, who: str) -> bool:
+        place = self.environments.places.get(environment)
+        if place is None or place.rollout is None or place.rollout.state != "waiting":
+            return False
+        if place.rollout.revision != revision:
+            raise UsageError(f"{environment} waits with {place.rollout.revision}, not with {revision!r}")
+        await self.history.control.audit(who, "approve", {"environment": environment, "revision": revision})
+        place.rollout.approve(self.loop.moment().now)
+        self.events_.put("order", environment, what="approve", who=who, commit=revision)
+        self._rolled.set()
+        return True
 
     def go_on(self, environment: str, who: str) -> bool:
         """A rollout that stopped goes on; False when there is none."""

@@ -57,7 +57,8 @@ class ChangeView:
 
 @dataclass(frozen=True, slots=True)
 class RolloutView:
-    """An environment on its way to a revision. state: running | pausing | stopped | done. wave: from 1, of `waves`."""
+    """An environment on its way to a revision. state: waiting (for approval) | running | pausing | stopped | done.
+    wave: from 1, of `waves`."""
 
     revision: str
     state: str
@@ -155,6 +156,10 @@ class Controller(Protocol):
 
     async def accept(self, commit: str, who: str) -> None:
         """Go on from this commit, though the history was rewritten. Raises GitError: it is not the newest."""
+        ...
+
+    async def approve(self, environment: str, revision: str, who: str) -> bool:
+        """The rollout of that revision (its whole id) may begin; in the audit when it returns. False: none waits."""
         ...
 
     def go_on(self, environment: str, who: str) -> bool:

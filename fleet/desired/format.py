@@ -139,6 +139,7 @@ ROLLOUT = Shape(
         "max_unreachable": text("The same of hosts that cannot be reached; 10% unless said."),
         "pause": text("Time between two waves, such as 30s or 5m; none unless said."),
         "stable_for": text("Time that a wave must stay right before the next; none unless said."),
+        "approval": Shape("flag", "Each revision waits until somebody says `fleet approve`; no unless said."),
         "order": text("A label: hosts take their turn by its value, then by name; those without it come last."),
     },
 )

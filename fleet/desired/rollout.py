@@ -93,8 +93,15 @@ def _label(value: object) -> str:
     return value
 
 
+def _yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
 _READERS: Mapping[str, Any] = {
     "max_failed": _share, "max_unreachable": _share, "pause": seconds, "stable_for": seconds, "order": _label,
+    "approval": _yes_or_no,
 }  # fmt: skip
 
 

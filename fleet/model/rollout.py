@@ -30,7 +30,7 @@ class RolloutPolicy:
     waves: how many of the hosts that it changes have it after each wave; the last is all of them. max_failed and
     max_unreachable: of the environment's hosts so many may fail, or not be reached; one more stops it. stable_for:
     seconds that a wave must stay right before the next; pause: seconds beyond that. order: the label by whose value
-    hosts take their turn, "" by name.
+    hosts take their turn, "" by name. approval: no host has a revision before a person has approved it.
     """
 
     waves: tuple[Share, ...] = (Share(1), Share(10, percent=True), Share(100, percent=True))
@@ -39,6 +39,7 @@ class RolloutPolicy:
     pause: float = 0.0
     stable_for: float = 0.0
     order: str = ""
+    approval: bool = False
 
     def sizes(self, hosts: int) -> tuple[int, ...]:
         """Hosts that may have the revision in each wave, growing; a wave that would add none is none."""

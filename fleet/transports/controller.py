@@ -61,6 +61,10 @@ class ControllerClient:
         with self._client(httpx.Timeout(SECONDS, read=120)) as client:
             _checked(client.post("/v1/accept", json={"commit": commit}))
 
+    def approve(self, environment: str, revision: str) -> None:
+        """revision: its whole id."""
+        self._ask("POST", f"/v1/rollouts/{quote(environment, safe='')}/approve", {"revision": revision})
+
     def go_on(self, environment: str) -> bool:
         return self._there("POST", f"/v1/rollouts/{quote(environment, safe='')}/resume", {})
 

@@ -38,6 +38,7 @@ TABLE: Mapping[tuple[str, str], Permission] = {
     ("POST", "/v1/pause"): "operate",
     ("POST", "/v1/resume"): "operate",
     ("POST", "/v1/rollouts/{environment}/resume"): "operate",
+    ("POST", "/v1/rollouts/{environment}/approve"): "operate",
     ("POST", "/v1/accept"): "operate",
     ("POST", "/hooks/git"): "hook",
 }

@@ -94,6 +94,7 @@ def _answers(schemas: Mapping[str, Any]) -> dict[Key, tuple[str, Any]]:
         ("GET", "/v1/events"): ("text/event-stream", {**text, "x-data": _ref("Event")}),
         ("POST", "/v1/reconcile"): (json, _object({"hosts": _COUNT})),
         ("POST", "/v1/accept"): (json, _object({"commit": _TEXT})),
+        ("POST", "/v1/rollouts/{environment}/approve"): (json, _object({"revision": _TEXT})),
         **{("POST", path): (json, _ref("Ordered")) for path in ("/v1/freeze", "/v1/pause")},
     }
 
@@ -106,6 +107,7 @@ def _bodies() -> dict[Key, Any]:
         ("POST", "/v1/pause"): _object({"scope": _SCOPE, "reason": _TEXT}),
         ("POST", "/v1/resume"): _object({"scope": _SCOPE}),
         ("POST", "/v1/accept"): _object({"commit": _TEXT}),
+        ("POST", "/v1/rollouts/{environment}/approve"): _object({"revision": _TEXT}),
     }
 
 

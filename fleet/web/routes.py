@@ -47,6 +47,7 @@ class Routes:
             ("POST", "/v1/pause"): self.pause,
             ("POST", "/v1/resume"): self.resume,
             ("POST", "/v1/rollouts/{environment}/resume"): self.go_on,
+            ("POST", "/v1/rollouts/{environment}/approve"): self.approve,
             ("POST", "/v1/accept"): self.accept,
             ("POST", "/hooks/git"): self.look,
         }
@@ -149,6 +150,14 @@ class Routes:
         """A rollout that stopped goes on."""
         done = self._controller.go_on(request.path_params["environment"], asker_of(request.scope).name)
         return Json({}) if done else refusal(404, "no rollout of that environment has stopped")
+
+    async def approve(self, request: Request) -> Response:
+        """The rollout that waits for it may begin: the whole id of its revision, so that nobody approves unseen."""
+        revision, environment = text(await body(request, "revision"), "revision"), request.path_params["environment"]
+        done = await self._controller.approve(environment, revision, asker_of(request.scope).name)
+        return (
+            Json({"revision": revision}) if done else refusal(404, "no rollout of that environment waits for approval")
+        )
 
     async def accept(self, request: Request) -> Response:
         """Go on from this commit, though the history was rewritten: its whole id, so that nobody accepts unseen."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -161,6 +162,21 @@ def test_who_recovers_has_not_failed() -> None:
     assert one.state == "stopped", "a person looks at it all the same"
     one.resume(2)
     assert one.startable(2) == ["web-2"] and one.view().failed == 0
+
+
+@given(policies, st.integers(1, 60))
+def test_a_revision_that_needs_approval_waits_for_it_and_then_goes_as_any(policy: RolloutPolicy, count: int) -> None:
+    one, other = rollout(replace(policy, approval=True), count), rollout(policy, count)
+    assert (one.state, one.startable(0), one.wait(0), one.released()) == ("waiting", [], None, frozenset())
+    assert "nobody has approved it" in one.reason and "web-1" in one.reason
+    for verdict in (Verdict.IN_SYNC, Verdict.FAILED):
+        one.finished("web-1", verdict, 0)  # of the revision before
+    one = Rollout.read(json.loads(json.dumps(one.said(0))), one.policy, 0)
+    assert one.state == "waiting", "also over a restart"
+    one.approve(0)
+    assert one.view() == other.view() and one.startable(0) == other.startable(0)
+    one.approve(0)
+    assert one.view() == other.view(), "said twice, it is said once"
 
 
 def test_a_person_says_go_on_and_the_budget_counts_anew() -> None:

@@ -149,6 +149,25 @@ def test_a_freeze_holds_over_a_restart_and_drift_is_still_seen(lab: Field) -> No
     assert lab.fleet("unfreeze").code == 4, "nobody listens any more"
 
 
+def test_a_revision_waits_for_approval_and_its_record_says_by_whom(lab: Field) -> None:
+    lab.write({"base/roles/all.yaml": role("one\n")})
+    with serving(lab) as client:
+        until(lambda: everywhere(lab, "one\n"))
+        lab.write({"lab/environment.yaml": "rollout: {approval: true}\n", "base/roles/all.yaml": role("two\n")})
+        until(lambda: (client.status()["environments"][0]["rollout"] or {}).get("state") == "waiting")
+        newest = git(lab.repository, "rev-parse", "HEAD")
+        said = lab.fleet("status").out
+        assert f"{newest[:12]} waits for `fleet approve`" in said and "h-1, h-2" in said, said
+        lab.on("h-1", "rm /etc/app.conf")
+        until(lambda: everywhere(lab, "one\n"))
+        assert lab.fleet("approve", "lab", "0" * 12).code == 1
+        assert lab.fleet("approve", "lab", newest[:9]).code == 0
+        until(lambda: everywhere(lab, "two\n"))
+        assert lab.fleet("approve", "lab", newest).code == 1, "nothing waits"
+    last = json.loads(lab.fleet("history", "export").out.splitlines()[-1])
+    assert (last["action"], last["said"]) == ("approve", {"environment": "lab", "revision": newest})
+
+
 def test_a_bad_commit_reaches_one_host_and_the_next_good_one_all(lab: Field) -> None:
     lab.write({"base/roles/all.yaml": role("one\n")})
     with serving(lab) as client:

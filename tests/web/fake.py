@@ -92,6 +92,12 @@ class Fake:
             raise GitError("it is at another")
         self.asked.append(f"accept by {who}")
 
+    async def approve(self, environment: str, revision: str, who: str) -> bool:
+        if revision != "a" * 40:
+            raise UsageError("it waits with another")
+        self.asked.append(f"approve {environment!r} by {who}")
+        return environment == "dev"
+
     def go_on(self, environment: str, who: str) -> bool:
         self.asked.append(f"go on {environment!r} by {who}")
         return environment == "dev"
@@ -112,6 +118,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/pause"): {"scope": "dev", "reason": "why"},
     ("POST", "/v1/resume"): {"scope": "dev"},
     ("POST", "/v1/accept"): {"commit": "a" * 40},
+    ("POST", "/v1/rollouts/{environment}/approve"): {"revision": "a" * 40},
 }
 
 
