@@ -34,20 +34,20 @@ def measure(made: Fixture, repeat: int) -> list[Figure]:
 
 
 async def _measure(made: Fixture, repeat: int) -> list[Figure]:
-    async with _running(made) as (service, app):
+    async with running(made) as (service, app):
         sweeps = await _sweeps(made, service, app, repeat)
         commits = await _commits(made, service, repeat)
     return [*sweeps, *commits]
 
 
 @asynccontextmanager
-async def _running(made: Fixture) -> AsyncIterator[tuple[Service, App]]:
+async def running(made: Fixture) -> AsyncIterator[tuple[Service, App]]:
     """A controller that has looked at every host once."""
     app = App(made.settings().model_copy(update={"state_dir": made.directory / "serve"}))
     service = await app.service(Notify(), Habits(poll=3600))
     task = asyncio.create_task(service.run())
     try:
-        await _until(lambda: service.ready and _all(service, Verdict.IN_SYNC))
+        await until(lambda: service.ready and in_sync(service))
         yield service, app
     finally:
         task.cancel()
@@ -55,13 +55,13 @@ async def _running(made: Fixture) -> AsyncIterator[tuple[Service, App]]:
         await app.aclose()
 
 
-def _all(service: Service, *verdicts: Verdict) -> bool:
+def in_sync(service: Service) -> bool:
     standings = service.loop.standings.values()
     hosts = sum(len(place.spec.hosts) for place in service.environments.places.values())
-    return hosts > 0 and len(standings) == hosts and all(one.verdict in verdicts for one in standings)
+    return hosts > 0 and len(standings) == hosts and all(one.verdict == Verdict.IN_SYNC for one in standings)
 
 
-async def _until(what: Callable[[], bool]) -> None:
+async def until(what: Callable[[], bool]) -> None:
     end = time.monotonic() + 300
     while not what():
         if time.monotonic() > end:
@@ -140,16 +140,16 @@ async def _commits(made: Fixture, service: Service, repeat: int) -> list[Figure]
     count = len([*service.environments])
     try:
         for number in range(repeat + 1):
-            _commit(made, f"served {number}")
+            commit(made, f"served {number}")
             passes.expect(count)
             intents = service.history.commits
             began = time.perf_counter()
             service.look()
-            await _until(partial(_more, service, intents + 1))
+            await until(partial(_more, service, intents + 1))
             begun.append(time.perf_counter() - began)
             await passes.done.wait()
             ours.append(time.perf_counter() - began)
-            _commit(made, f"bare {number}")
+            commit(made, f"bare {number}")
             began = time.perf_counter()
             fleet = bare.compile()
             done = await bare.run(fleet, tuple(fleet.hosts), True, Quiet())
@@ -163,7 +163,7 @@ async def _commits(made: Fixture, service: Service, repeat: int) -> list[Figure]
     ]
 
 
-def _commit(made: Fixture, text: str) -> None:
+def commit(made: Fixture, text: str) -> None:
     role = made.repository / "environments/base/roles/all.yaml"
     said = f'/srv/bench/index.html: {{content: "{text}\\n", owner: bench-app, group: bench-app}}'
     role.write_text(re.sub(r"/srv/bench/index.html: .*", lambda _: said, role.read_text()))

@@ -122,12 +122,13 @@ class Loop:
         """Until cancelled; passes under way go on."""
         while True:
             self._wake.clear()
-            more = self._start()
             at = self.moment()
+            more = self._start(at)
             self.turned = at.now
             if more:
                 await asyncio.sleep(0)  # those that began come first, and whoever else wants to be heard
                 continue
+            # By the same clock: 0 means those whose environment has its share already, and they wait for an end.
             wait = self.queue.wait(at.now) if self.running < self.rules.passes else None
             try:
                 async with asyncio.timeout(min(wait or 1.0, 1.0)):  # an end wakes us, too
@@ -156,9 +157,8 @@ class Loop:
             task.cancel()
         await asyncio.gather(self.halt(None, grace), *looking, return_exceptions=True)
 
-    def _start(self) -> bool:
+    def _start(self, at: Moment) -> bool:
         """A few passes; whether there may be more of them."""
-        at = self.moment()
         for _ in range(min(AT_ONCE, self.rules.passes - self.running)):
             turn = self.queue.take(at.now, self._full())
             if turn is None:
