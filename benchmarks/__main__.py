@@ -16,11 +16,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from benchmarks import apply, compile, day, faults, http, look, secrets, serve
+from benchmarks import apply, compile, day, faults, http, look, secrets, serve, soak
 from benchmarks.figure import Figure, table
 from benchmarks.fixture import RESOURCES, Fixture, fixture
 
-PARTS = ("apply", "look", "faults", "serve", "day", "compile", "secrets", "http")
+PARTS = ("apply", "look", "faults", "serve", "day", "soak", "compile", "secrets", "http")
 WITHOUT_HOSTS = {"compile", "secrets", "http"}
 
 
@@ -67,6 +67,8 @@ def _on_hosts(hosts: AbstractContextManager[Fixture], chosen: Sequence[str], rep
             yield from serve.measure(made, repeat)
         if "day" in chosen:
             yield from day.measure(made)
+        if "soak" in chosen:
+            yield from soak.measure(made)
 
 
 def _stopped(number: int, frame: object) -> None:

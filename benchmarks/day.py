@@ -98,7 +98,7 @@ async def _edits(made: Fixture, heard: Heard) -> list[Figure]:
     """Somebody edits a file on some hosts at once: until the last is as it was."""
     chosen = random.Random(7).sample([*made.sandbox.hosts], EDITED)
     began = time.perf_counter()
-    await asyncio.gather(*(asyncio.to_thread(_edit, made, one) for one in chosen))
+    await asyncio.gather(*(asyncio.to_thread(edit, made, one) for one in chosen))
     edited = time.perf_counter() - began
     await until(lambda: {one.name for one in chosen} <= heard.since(began, Verdict.CHANGED).keys())
     healed = [heard.since(began, Verdict.CHANGED)[one.name][0] for one in chosen]
@@ -106,7 +106,7 @@ async def _edits(made: Fixture, heard: Heard) -> list[Figure]:
     return [Figure("day, edit to healed", max(healed), "s", "the last of the hosts that were edited", promised, 1.0)]
 
 
-def _edit(made: Fixture, host: SandboxHost) -> None:
+def edit(made: Fixture, host: SandboxHost) -> None:
     subprocess.run([*made.sandbox.ssh_words(host), f"echo by hand >> {FILE}"], check=True, capture_output=True)
 
 
