@@ -1,5 +1,5 @@
-"""An hour of the controller's life at the usual period, as fast as the hosts answer: so many looks at every host, a file
-edited by hand in each round, a commit in every tenth. What must not grow is measured after a while, and at the end.
+"""An hour of the controller's life at the usual period, as fast as the hosts answer: so many looks at every host, with
+a file edited by hand in each round, and commits. What must not grow is measured after a while, and at the end.
 """
 
 from __future__ import annotations
@@ -76,9 +76,8 @@ def _size(state: Path, changes: int) -> _Size:
     gc.collect()
     memory = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     record = sum(one.stat().st_size for one in state.glob("*.db*"))
-    return _Size(
-        memory, len(gc.get_objects()), len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks()), record, changes
-    )
+    files = len([*Path("/proc/self/fd").iterdir()])
+    return _Size(memory, len(gc.get_objects()), files, len(asyncio.all_tasks()), record, changes)
 
 
 def _figures(sizes: Sequence[_Size]) -> list[Figure]:

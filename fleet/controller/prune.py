@@ -1,8 +1,8 @@
 """What fleet made behind APIs and Git names no more: HostSpecs and the ledger in, HostSpecs that remove it out. Pure.
 
 Proof of ownership is the ledger (model/made.py): only what fleet itself made is in it. An object that is called
-something else now, or stands on another host, is named still. How its API is reached is what Git says today; when Git
-says nothing of that API any more, the object is left where it is.
+something else now, stands on another host, or is only read in another way, is named still. How its API is reached is
+what Git says today; when Git says nothing of that API any more, or two tenants share its URL, the object is left.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ ROLE = "(no longer in Git)"
 
 @dataclass(frozen=True, slots=True)
 class Orphans:
-    """by_host: what is to be removed, of hosts there are and hosts that are gone. left: of APIs that nobody names."""
+    """by_host: what is to be removed, of hosts there are and hosts that are gone. left: of APIs that nobody names, or
+    of which nobody can say which is meant."""
 
     by_host: Mapping[HostKey, Sequence[Made]] = field(default_factory=dict)
     left: Sequence[Made] = ()
@@ -44,12 +45,17 @@ class Orphans:
 def orphans(hosts: Sequence[HostSpec], made: Mapping[HostKey, Sequence[Made]], kinds: Mapping[str, Kind]) -> Orphans:
     """hosts: all of Git's."""
     named = {one for host in hosts for one in _named(host, kinds)}
-    reached = {(host.environment, api.url) for host in hosts for api in apis(host)}
+    called = {(host.environment, host.name, one.id) for host in hosts for one in host.resources}
+    tenants: dict[tuple[str, str], set[object]] = {}
+    for host in hosts:
+        for api in apis(host):
+            tenants.setdefault((host.environment, api.url), set()).add((api.auth, api.headers))
+    reached = {at for at, several in tenants.items() if len(several) == 1}
     found: dict[HostKey, list[Made]] = {}
     left: list[Made] = []
     for key, ones in sorted(made.items()):
         for one in ones:
-            if (one.url, one.place) in named:
+            if (one.url, one.place) in named or (*key, one.resource) in called:
                 continue
             if (key[0], one.url) in reached:
                 found.setdefault(key, []).append(one)

@@ -54,16 +54,18 @@ def _same(declared: Any, seen: Any, key: str) -> bool:
 def _number(value: Any) -> float | None:
     try:
         return None if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
 def observed(fields: Mapping[str, Any], seen: Any, compare_as: Mapping[str, str]) -> dict[str, Any]:
     """The declared fields as the server has them; one that it does not have is left out."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, value in fields.items():
         other = json_path.field(name, seen)
         if other is MISSING:
+            if value is None:  # many servers leave out what is null
+                found[name] = None
             continue
         how = compare_as.get(name, "") if compare_as else ""
         # Text that is equal is the usual case, and needs no more.
@@ -84,7 +86,7 @@ def nested(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted names → the object that they describe."""
     found: dict[str, Any] = {}
     for name, value in fields.items():
-        found = json_path.with_field(name, value, found)
+        found = json_path.with_field(name.split("."), value, found)
     return found
 
 

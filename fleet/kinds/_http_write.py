@@ -42,7 +42,11 @@ def steps(change: Change) -> tuple[Step, ...]:
         unsaid = [name for name in change.attributes if not any(_meant(one, (name,)) for one in calls)]
         if unsaid:
             return (_refusal(check, f"nothing says how {', '.join(unsaid)} can be changed: `update`"),)
-    found = tuple(_request(call, change) for call in calls)
+    for call in calls:
+        if (lacks := _lacks(call, before[SEEN]["fields"])) is not None:
+            return (_refusal(check, f"the object as it was read has no {{{lacks}}} for {call.path}: nothing was sent"),)
+    # After the first of them the object is another, as its server sees it.
+    found = tuple(_request(call, change, matched=not number) for number, call in enumerate(calls))
     return found if before[SEEN]["etag"] else (check, *found)
 
 
@@ -80,10 +84,17 @@ def _done(resource: Resource, answer: Answered) -> bool:
     return resource.desired is not None and all(now.get(name) == value for name, value in open_.items())
 
 
-def _request(call: CallSpec, change: Change) -> Request:
+def _lacks(call: CallSpec, fields: Mapping[str, Any]) -> str | None:
+    """A field that the path names and the object does not have, or not as one word of a path: `DELETE /things/` may
+    well mean all of them."""
+    return next((name for name in PLACE.findall(call.path) if _word(fields, name) in ("", ".", "..")), None)
+
+
+def _request(call: CallSpec, change: Change, matched: bool = True) -> Request:
+    """matched: only while the object is as it was read, where the API gave an ETag."""
     before = change.before or {}
     seen: Mapping[str, Any] = before.get(SEEN, {"etag": "", "fields": {}})
-    headers = {"if-match": seen["etag"]} if seen["etag"] and call.method != "POST" else {}
+    headers = {"if-match": seen["etag"]} if matched and seen["etag"] and call.method != "POST" else {}
     if call.format in TYPES:
         headers["content-type"] = TYPES[call.format]
     path = PLACE.sub(lambda place: quote(_word(seen["fields"], place[1]), safe=""), call.path)
@@ -102,8 +113,11 @@ def _request(call: CallSpec, change: Change) -> Request:
 
 
 def _word(fields: Mapping[str, Any], name: str) -> str:
+    """ "" for what is nothing to stand in a path."""
     value = fields.get(name, json_path.field(name, fields))
-    return "" if value is json_path.MISSING else value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return value
+    return json.dumps(value) if isinstance(value, int | float) else ""
 
 
 def _body(call: CallSpec, change: Change, seen: Mapping[str, Any]) -> bytes:
@@ -116,7 +130,9 @@ def _body(call: CallSpec, change: Change, seen: Mapping[str, Any]) -> bytes:
             return b""
         ours = dict(spec.body)
         if call.format == "merge-patch":
-            ours = _http_state.nested({name: (change.after or {})[name] for name in change.attributes})
+            ours = {}
+            for name in change.attributes:
+                ours = json_path.with_field(_keys(name, change), (change.after or {})[name], ours)
     if call.format == "json-patch" and call.body is None:
         ours = [_operation(name, change) for name in change.attributes]
     if call.keep and isinstance(ours, dict):
@@ -125,9 +141,14 @@ def _body(call: CallSpec, change: Change, seen: Mapping[str, Any]) -> bytes:
     return json.dumps(_escaped(ours), ensure_ascii=False).encode(errors="surrogateescape")
 
 
+def _keys(name: str, change: Change) -> Sequence[str]:
+    """The keys that lead to a declared field."""
+    return json_path.leaves(dict(change.resource.spec.body))[name][0]
+
+
 def _operation(name: str, change: Change) -> dict[str, Any]:
     """RFC 6902, §4: replace needs that it is there."""
-    pointer = "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in name.split("."))
+    pointer = "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in _keys(name, change))
     there = name in (change.before or {})
     return {"op": "replace" if there else "add", "path": pointer, "value": (change.after or {})[name]}
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -54,26 +55,35 @@ def first(expression: str, document: Any) -> Any:
 
 def field(name: str, value: Any) -> Any:
     """The field of that dotted name, or MISSING. A key with dots in it is found as it is, too."""
-    if isinstance(value, dict):
-        if name in value:
-            return value[name]
-        head, dot, rest = name.partition(".")
-        return field(rest, value[head]) if dot and head in value else MISSING
+    if not isinstance(value, dict):
+        return MISSING
+    if name in value:
+        return value[name]
+    for at, letter in enumerate(name):
+        if letter == "." and name[:at] in value:
+            found = field(name[at + 1 :], value[name[:at]])
+            if found is not MISSING:
+                return found
     return MISSING
 
 
-def with_field(name: str, value: Any, inside: Any) -> Any:
-    """The same object with that field."""
-    head, dot, rest = name.partition(".")
+def with_field(keys: Sequence[str], value: Any, inside: Any) -> Any:
+    """The same object with that field, by the keys that lead to it."""
     own = inside if isinstance(inside, dict) else {}
-    return {**own, head: with_field(rest, value, own.get(head)) if dot else value}
+    head, *rest = keys
+    return {**own, head: with_field(rest, value, own.get(head)) if rest else value}
 
 
-def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+def flat(value: Any) -> dict[str, Any]:
     """Dotted name → leaf. Lists and empty maps are leaves."""
+    return {name: leaf for name, (_, leaf) in leaves(value).items()}
+
+
+def leaves(value: Any, keys: tuple[str, ...] = ()) -> dict[str, tuple[tuple[str, ...], Any]]:
+    """Dotted name → the keys that lead there, which may have dots of their own, and the leaf."""
     if not isinstance(value, dict) or not value:
-        return {prefix: value}
-    found: dict[str, Any] = {}
+        return {".".join(keys): (keys, value)}
+    found: dict[str, tuple[tuple[str, ...], Any]] = {}
     for key, inner in value.items():
-        found |= flat(inner, f"{prefix}.{key}" if prefix else str(key))
+        found |= leaves(inner, (*keys, str(key)))
     return found
