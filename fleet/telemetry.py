@@ -184,6 +184,9 @@ class _TracedSession:
     def round_trips(self) -> int:
         return self._session.round_trips
 
+    async def halt(self) -> None:
+        await self._session.halt()
+
     async def aclose(self) -> None:
         await self._session.aclose()
 

@@ -68,6 +68,8 @@ class FakeSession:
                 report(outcome)
         return found
 
+    async def halt(self) -> None: ...
+
     async def aclose(self) -> None:
         pass
 

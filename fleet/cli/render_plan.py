@@ -43,6 +43,7 @@ _MARKS = {
     Status.OK: ("✓", "green"),
     Status.FAILED: ("✗", "red"),
     Status.SKIPPED: ("·", "white"),
+    Status.HALTED: ("·", "cyan"),
     Status.CONFLICT: ("≠", "red"),
     Status.UNKNOWN: ("?", "magenta"),
 }

@@ -52,6 +52,7 @@ class _Work:
     full: bool = False
     task: asyncio.Task[None] | None = None
     halted: bool = False
+    told: bool = False  # that it should stop
 
 
 @dataclass(slots=True)
@@ -77,6 +78,7 @@ class Loop:
     _counts: Counter[str] = field(default_factory=Counter)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _retries: Bucket | None = None
+    _telling: set[asyncio.Task[None]] = field(default_factory=set)
 
     def ask(self, keys: Iterable[HostKey], priority: Priority, reason: str) -> int:
         """As soon as may be; how many of them there are."""
@@ -142,6 +144,7 @@ class Loop:
         work = [one for key, one in self._work.items() if (keys is None or key in keys) and one.asked.write]
         for one in work:
             one.halted = True
+        self.overtake()
         tasks = [one.task for one in work if one.task is not None]
         if not tasks:
             return
@@ -149,6 +152,16 @@ class Loop:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+
+    def overtake(self) -> None:
+        """Passes that write what Git says no more, or what may not be written any more, end between two resources:
+        nobody waits for the rest of a long script."""
+        for one in self._work.values():
+            if one.asked.started and not one.told and one.asked.stop is not None and one.asked.stop():
+                one.told = True
+                task = asyncio.create_task(self.parts.sessions.halt(one.asked.spec.target))
+                self._telling.add(task)
+                task.add_done_callback(self._telling.discard)
 
     async def aclose(self, grace: float) -> None:
         """The end: like `halt`, and whoever only looks is not waited for."""

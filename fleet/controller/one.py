@@ -174,7 +174,7 @@ def _right(spec: HostSpec, plan: Plan, result: PassResult) -> dict[str, str]:
 def _still_settled(spec: HostSpec, settled: Mapping[str, str], result: PassResult) -> dict[str, str]:
     """What was right once, and is not now since the host moved, or nobody could see: Git still asks for nothing new.
     Otherwise drift that is only reported would be corrected the second time."""
-    tried = {name for name, one in result.outcomes.items() if one.status is not Status.OK}
+    tried = {name for name, one in result.outcomes.items() if one.status not in (Status.OK, Status.HALTED)}
     cut = {name for name, cause in result.causes.items() if cause == "interrupted"}
     return {
         r.id: r.digest

@@ -142,6 +142,7 @@ class Service:
                 self.events_.put("rollout", name, state="done", commit=place.taken.revision)
                 place.rollout = None
             await self.environments.save(name, now)
+        self.loop.overtake()
 
     def heard(self, spec: HostSpec, result: PassResult) -> None:
         """A pass ended; what it means for the rollout that it was part of."""

@@ -27,6 +27,12 @@ class Sessions:
         self._open[target] = session  # the last to be used stands last
         return session
 
+    async def halt(self, target: Target) -> None:
+        """What is being written there stops between two tasks, see model/port.py."""
+        session = self._open.get(target)
+        if session is not None:
+            await session.halt()
+
     async def trim(self, most: int, busy: Callable[[], Collection[Target]]) -> None:
         """Close those that were not used for longest, until no more than `most` are open; none that is in use."""
         if len(self._open) <= most:

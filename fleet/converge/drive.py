@@ -219,7 +219,8 @@ async def _converge(one: _Pass, intent: Intent, write: Callable[[int], Write]) -
         if intent.intend is not None:
             await intent.intend(replace(current, changes=chosen.changes), token.attempt)
         await one.apply(chosen, token)
-        if one.lost:
+        one.stopped = any(done.status is Status.HALTED for done in one.outcomes.values())
+        if one.lost or one.stopped:
             return
 
 

@@ -21,6 +21,11 @@ class Session(Protocol):
 
     async def perform(self, batch: Batch, report: Report | None = None) -> Mapping[str, Outcome]: ...
 
+    async def halt(self) -> None:
+        """Of a batch that writes at this moment no further task is begun: those are HALTED; the one under way ends as
+        it will, and looks come after all. Where that cannot be said to the host, all goes on. Never raises."""
+        ...
+
     async def aclose(self) -> None: ...
 
     @property

@@ -172,6 +172,7 @@ class Status(StrEnum):
     OK = "ok"
     FAILED = "failed"
     SKIPPED = "skipped"  # something it needs failed
+    HALTED = "halted"  # not begun, since the batch was halted before it
     CONFLICT = "conflict"  # the host is no longer as it was observed, or refuses this writer
     UNKNOWN = "unknown"  # the connection was lost: nobody knows
 

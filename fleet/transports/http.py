@@ -33,6 +33,7 @@ class HttpSession:
     def __init__(self, clients: Mapping[str, ApiClient]) -> None:
         self._clients = clients
         self._round_trips = 0
+        self._run: _Run | None = None
 
     @property
     def round_trips(self) -> int:
@@ -40,8 +41,12 @@ class HttpSession:
 
     async def perform(self, batch: Batch, report: Report | None = None) -> Mapping[str, Outcome]:
         self._round_trips += 1
-        run = _Run(self._clients, batch, report)
+        run = self._run = _Run(self._clients, batch, report)
         return await (run.look() if batch.write is None else run.write())
+
+    async def halt(self) -> None:
+        if self._run is not None:
+            self._run.halted = True
 
     async def aclose(self) -> None:
         """The clients are the transport's: others ask the same APIs."""
@@ -54,6 +59,7 @@ class _Run:
         self._clients, self._batch, self._report = clients, batch, report
         self._asked: dict[object, asyncio.Task[Answered]] = {}
         self._done: dict[str, asyncio.Task[Outcome]] = {}
+        self.halted = False
 
     async def look(self) -> Mapping[str, Outcome]:
         """Raises TransportError when no API answered anything: a look has changed nothing."""
@@ -117,8 +123,10 @@ class _Run:
         before = [self._done[name] for name in task.needs if name in self._done]
         if before:
             await asyncio.wait(before)
-            if any(_outcome("", one).status is not Status.OK for one in before):
-                return self._told(Outcome(task.id, Status.SKIPPED), began)
+        if self.halted:
+            return self._told(Outcome(task.id, Status.HALTED), began)
+        if any(_outcome("", one).status is not Status.OK for one in before):
+            return self._told(Outcome(task.id, Status.SKIPPED), began)
         return self._told(await self._steps(task), began)
 
     async def _steps(self, task: Task) -> Outcome:

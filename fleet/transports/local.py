@@ -62,8 +62,11 @@ class _Process(asyncio.SubprocessProtocol):
     async def end(self, session: int) -> None:
         """Seen from here the session is the one this process leads, whatever the shell's own view of processes says."""
         assert self._transport is not None
-        words = (*self._become, "/bin/sh", "-c", KILL, "sh", str(self._transport.get_pid()))
-        await (await asyncio.create_subprocess_exec(*words)).wait()
+        await self.beside(KILL, str(self._transport.get_pid()))
+
+    async def beside(self, text: str, word: str) -> bool:
+        words = (*self._become, "/bin/sh", "-c", text, "sh", word)
+        return await (await asyncio.create_subprocess_exec(*words)).wait() == 0
 
     async def close(self) -> None:
         """The end of its input lets a shell that waits for more end by itself, its watchdog included."""

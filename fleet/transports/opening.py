@@ -207,6 +207,9 @@ class OpeningSession:
         # What a look answers is read, and sealed, before anybody keeps it.
         return {name: one if name in looks else self._opener.outcome(one) for name, one in found.items()}
 
+    async def halt(self) -> None:
+        await self._inner.halt()
+
     async def aclose(self) -> None:
         await self._inner.aclose()
 

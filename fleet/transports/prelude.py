@@ -48,6 +48,9 @@ fl_kill() {
 # Ends what is left of a session, from another one. Argument: the session's id.
 KILL = _PROCESSES + 'fl_kill "$1" " $$ "\n'
 
+# Asks an attempt that writes at this moment, from another session, to begin no further task. Argument: its name.
+HALT = 'cd /var/lib/fleet/journal && [ -f "./$1" ] && : >"./$1.halt"\n'
+
 PRELUDE = (
     r"""
 LC_ALL=C LANG=C DEBIAN_FRONTEND=noninteractive; export LC_ALL LANG DEBIAN_FRONTEND
@@ -180,7 +183,8 @@ fl_lock() {
 # What an attempt that was cut left beside its targets goes; its journal has served.
 fl_tidy() {
   for fl_i in "$fl_d"/journal/*; do
-    [ -f "$fl_i" ] && [ "$fl_i" != "$fl_d/journal/$fl_a" ] || continue
+    [ -f "$fl_i" ] || continue
+    case $fl_i in "$fl_d/journal/$fl_a"|"$fl_d/journal/$fl_a.halt") continue ;; esac
     while IFS= read -r fl_l; do
       case $fl_l in "temp "*/.fleet.??????) ( fl_empty "${fl_l#temp }" ) ;; esac
     done <"$fl_i"
@@ -197,6 +201,7 @@ fl_empty() {
 fl_end() {
   if [ -n "$fl_locked" ]; then
     [ -n "$fl_no" ] || fl_j commit
+    [ ! -e "$fl_d/journal/$fl_a.halt" ] || rm -f "$fl_d/journal/$fl_a.halt"
     [ "$(readlink "$fl_d/lock")" != "$fl_mine" ] || rm -f "$fl_d/lock"
     fl_locked=
   fi

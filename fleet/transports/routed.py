@@ -18,20 +18,30 @@ class RoutedSession:
 
     def __init__(self, host: Session, apis: Session) -> None:
         self._host, self._apis = host, apis
+        self._halted = False
 
     @property
     def round_trips(self) -> int:
         return self._host.round_trips + self._apis.round_trips
+
+    async def halt(self) -> None:
+        self._halted = True
+        await asyncio.gather(self._host.halt(), self._apis.halt())
 
     async def aclose(self) -> None:
         await asyncio.gather(self._host.aclose(), self._apis.aclose())
 
     async def perform(self, batch: Batch, report: Report | None = None) -> Mapping[str, Outcome]:
         done: dict[str, Outcome] = {}
+        self._halted = False
         for stage in stages(batch.tasks):
             ready: list[Task] = []
             for task in stage:
-                if any(need in done and done[need].status is not Status.OK for need in task.needs):
+                if self._halted and batch.write is not None and not task.id.startswith("look:"):
+                    done[task.id] = Outcome(task.id, Status.HALTED)
+                    if report is not None:
+                        report(done[task.id])
+                elif any(need in done and done[need].status is not Status.OK for need in task.needs):
                     done[task.id] = Outcome(task.id, Status.SKIPPED)
                     if report is not None:
                         report(done[task.id])

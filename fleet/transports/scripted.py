@@ -18,6 +18,7 @@ class ScriptedSession:
         self._handler = handler
         self.batches: list[Batch] = []
         self.closed = False
+        self.halted = False
 
     @property
     def round_trips(self) -> int:
@@ -25,15 +26,22 @@ class ScriptedSession:
 
     async def perform(self, batch: Batch, report: Report | None = None) -> Mapping[str, Outcome]:
         self.batches.append(batch)
+        self.halted = False
         outcomes: dict[str, Outcome] = {}
         for task in batch.tasks:
             needed = [outcomes[need].status for need in task.needs if need in outcomes]
             ready = all(status is Status.OK for status in needed)
-            outcome = self._handler(task) if ready else Outcome(task.id, Status.SKIPPED, 0)
+            if self.halted and batch.write is not None and not task.id.startswith("look:"):
+                outcome = Outcome(task.id, Status.HALTED, 0)
+            else:
+                outcome = self._handler(task) if ready else Outcome(task.id, Status.SKIPPED, 0)
             outcomes[task.id] = outcome
             if report is not None:
                 report(outcome)
         return outcomes
+
+    async def halt(self) -> None:
+        self.halted = True
 
     async def aclose(self) -> None:
         self.closed = True

@@ -16,12 +16,13 @@ from typing import Protocol
 from fleet.errors import Failure, TransportError
 from fleet.model.step import Batch, Outcome, Report, Task
 from fleet.transports.frames import Reader
-from fleet.transports.prelude import WRITING
+from fleet.transports.prelude import HALT, WRITING
 from fleet.transports.shell import again, kept, opening, script, sent
 
 # How long the host has to end a script by itself before this side gives up on it, and how long ending it may take.
 GRACE = 2.0
 END_TIME = 2.5
+HALT_TIME = 10.0
 # A shell left alone this long ends itself; a look re-arms it only when too little is left (no fork in a usual sweep).
 LEASE = 900.0
 
@@ -30,11 +31,14 @@ class Channel(Protocol):
     """A running shell: its input, and its ends.
 
     end: ends everything of that session (its id, 0: unknown) on the host, then closes. Bounded by who calls it.
+    beside: runs constant sh text with one word in another shell of the same user; whether that ended well.
     """
 
     def write(self, data: bytes) -> None: ...
 
     async def end(self, session: int) -> None: ...
+
+    async def beside(self, text: str, word: str) -> bool: ...
 
     async def close(self) -> None: ...
 
@@ -85,6 +89,7 @@ class ShellSession:
         self._armed_until = 0.0
         self._round_trips = 0
         self._can_write = False  # whether the shell knows the functions that writing takes
+        self._attempt = ""  # of the batch that writes at this moment
         self._looked: tuple[Task, ...] = ()  # the last look
         self._keeps = False  # whether the shell keeps it
 
@@ -99,6 +104,7 @@ class ShellSession:
                 hello = await self._start()
             channel, listener = self._channel, self._listener
             assert channel is not None and listener is not None
+            self._attempt = batch.write.attempt if batch.write is not None else ""
             try:
                 await self._send(batch, report, hello)
                 async with asyncio.timeout(batch.deadline + GRACE):
@@ -108,10 +114,20 @@ class ShellSession:
             except BaseException:  # cancelled, or no shell: nothing of ours may go on there
                 await self._end(channel, listener)
                 raise
+            finally:
+                self._attempt = ""
             if not listener.reader.done:
                 await self._end(channel, listener)
                 listener.reader.unfinished()
             return listener.reader.outcomes
+
+    async def halt(self) -> None:
+        """Over a second channel, since the first is busy."""
+        channel, attempt = self._channel, self._attempt
+        if channel is not None and attempt:
+            with contextlib.suppress(TimeoutError, TransportError, OSError):
+                async with asyncio.timeout(HALT_TIME):
+                    await channel.beside(HALT, attempt)
 
     async def aclose(self) -> None:
         """Without its connection a shell ends by itself, so one that goes with its connection is not closed as well."""

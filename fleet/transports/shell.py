@@ -89,6 +89,7 @@ def _write(batch: Batch) -> Iterator[bytes]:
 def _task(number: int, task: Task, numbers: dict[str, int]) -> Iterator[bytes]:
     yield b"fl_frame B %d" % number
     yield b'if [ -n "$fl_no" ]; then fl_say "$fl_no"; fl_frame E %d "$fl_as" 75 -1' % number
+    yield b'elif [ -e "$fl_d/journal/$fl_a.halt" ]; then fl_frame E %d halted 0 -1' % number
     needs = [numbers[need] for need in task.needs if need in numbers]
     if needs:
         states = b"".join(b"$fl_s%d" % need for need in needs)

@@ -141,5 +141,8 @@ class _Limited:
         async with self._limits.script(self._target):
             return await self._session.perform(batch, report)
 
+    async def halt(self) -> None:
+        await self._session.halt()
+
     async def aclose(self) -> None:
         await self._session.aclose()

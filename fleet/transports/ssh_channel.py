@@ -58,16 +58,23 @@ class Link:
 
     async def end(self, session: int) -> None:
         """End a session's processes over a second channel. A connection that does not even carry that is given up."""
-        connection, ended = self._connection, False
+        ended = False
         try:
-            if connection is not None and session:
-                result = await connection.run(self.command(f"-s {session}"), input=KILL.encode(), encoding=None)
-                ended = result.exit_status == 0
-        except (OSError, asyncssh.Error):
-            pass
+            ended = bool(session) and await self.beside(KILL, str(session))
         finally:
             if not ended:
                 self.abort()
+
+    async def beside(self, text: str, word: str) -> bool:
+        """See session.Channel. Not every server allows a second channel."""
+        connection = self._connection
+        try:
+            if connection is None:
+                return False
+            result = await connection.run(self.command(f"-s {word}"), input=text.encode(), encoding=None)
+            return result.exit_status == 0
+        except (OSError, asyncssh.Error):
+            return False
 
 
 class _Shell(asyncssh.SSHClientSession[bytes]):
@@ -101,6 +108,9 @@ class _Channel:
 
     async def end(self, session: int) -> None:
         await self._link.end(session)
+
+    async def beside(self, text: str, word: str) -> bool:
+        return await self._link.beside(text, word)
 
     async def close(self) -> None:
         self._channel.abort()

@@ -78,6 +78,8 @@ class Worlds:
         assert isinstance(found, World)
         return found
 
+    async def halt(self) -> None: ...
+
     async def aclose(self) -> None: ...
 
 

@@ -108,6 +108,8 @@ class World:
     def round_trips(self) -> int:
         return len(self.batches)
 
+    async def halt(self) -> None: ...
+
     async def aclose(self) -> None:
         return None
 

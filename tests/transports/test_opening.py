@@ -158,6 +158,8 @@ class Echo:
                 report(one)
         return found
 
+    async def halt(self) -> None: ...
+
     async def aclose(self) -> None: ...
 
 
