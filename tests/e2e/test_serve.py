@@ -10,6 +10,7 @@ import re
 import signal
 import socket as socket_module
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -166,6 +167,67 @@ def test_a_revision_waits_for_approval_and_its_record_says_by_whom(lab: Field) -
         assert lab.fleet("approve", "lab", newest).code == 1, "nothing waits"
     last = json.loads(lab.fleet("history", "export").out.splitlines()[-1])
     assert (last["action"], last["said"]) == ("approve", {"environment": "lab", "revision": newest})
+
+
+def gated(first: str, last: str) -> str:
+    """Three files in one script; the second is not done before somebody opens the gate."""
+    files = {
+        "/etc/app-1.conf": {"content": first},
+        "/etc/app-2.conf": {"content": first, "validate": "sh -c 'echo >/run/begun; cat /run/gate' {path}"},
+        "/etc/app-3.conf": {"content": last},
+    }
+    return json.dumps({"resources": {"file": files}})
+
+
+def alone(lab: Field) -> None:
+    """Only h-1 is in Git, with a gate that is shut."""
+    lab.on("h-1", "mkfifo /run/gate")
+    hosts = (lab.repository / "environments/lab/hosts.yaml").read_text().splitlines()[:2]
+    lab.write(
+        {
+            "lab/hosts.yaml": "\n".join(hosts) + "\n",
+            "base/environment.yaml": "roles: {all: {}}\n" + AT_ONCE,
+            "base/roles/all.yaml": role("zero\n"),
+        }
+    )
+
+
+def under_way(lab: Field) -> None:
+    """Until the second file of `gated` waits for its gate."""
+    until(lambda: lab.on("h-1", "cat /run/begun 2>/dev/null; true"))
+
+
+def test_a_newer_commit_takes_over_between_two_resources_of_a_script(lab: Field) -> None:
+    """What comes after the resource under way is never as the old commit said."""
+    alone(lab)
+    with serving(lab) as client:
+        until(lambda: lab.on("h-1", "cat /etc/app.conf 2>/dev/null; true") == "zero\n")
+        lab.write({"base/roles/all.yaml": gated("old\n", "old\n")})
+        under_way(lab)
+        lab.write({"base/roles/all.yaml": gated("old\n", "new\n").replace("cat /run/gate", "true")})
+        newest = git(lab.repository, "rev-parse", "HEAD")
+        until(lambda: client.status()["environments"][0]["revision"] == newest)
+        until(lambda: lab.on("h-1", "ls /var/lib/fleet/journal/*.halt 2>/dev/null; true"))
+        assert lab.on("h-1", "cat /etc/app-3.conf 2>/dev/null; true") == ""
+        lab.on("h-1", "echo go >/run/gate")
+        until(lambda: lab.on("h-1", "cat /etc/app-3.conf 2>/dev/null; true") == "new\n")
+    changes = lab.fleet("history", "--host", "h-1", "--resource", "file:/etc/app-3.conf", "--json").json["changes"]
+    assert [one["status"] for one in changes] == ["ok", "halted"], changes
+
+
+def test_a_freeze_ends_a_script_in_order_after_the_resource_under_way(lab: Field) -> None:
+    alone(lab)
+    with serving(lab) as client:
+        until(lambda: lab.on("h-1", "cat /etc/app.conf 2>/dev/null; true") == "zero\n")
+        lab.write({"base/roles/all.yaml": gated("old\n", "old\n")})
+        under_way(lab)
+        freezing = threading.Thread(target=lambda: lab.fleet("freeze"))
+        freezing.start()
+        until(lambda: lab.on("h-1", "ls /var/lib/fleet/journal/*.halt 2>/dev/null; true"))
+        lab.on("h-1", "echo go >/run/gate")
+        until(lambda: [one["verdict"] for one in client.hosts()] == ["pending"])
+        freezing.join()
+        assert lab.on("h-1", "cat /etc/app-2.conf; cat /etc/app-3.conf 2>/dev/null; true") == "old\n"
 
 
 def test_a_bad_commit_reaches_one_host_and_the_next_good_one_all(lab: Field) -> None:
