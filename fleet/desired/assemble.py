@@ -81,15 +81,18 @@ class Assembler:
     def __init__(self, kinds: Mapping[str, Kind], shapes: Mapping[str, Shape], engine: Engine) -> None:
         self._kinds, self._shapes, self._engine = kinds, shapes, engine
         self._bundles: dict[object, Bundle] = {}
-        self._used: dict[object, Bundle] = {}
+        self._used: dict[str, dict[object, Bundle]] = {}  # by environment, as it was last put together
+        self._before: dict[object, Bundle] = {}
         self._graphs: dict[tuple[int, ...], tuple[Graph, tuple[Problem, ...]]] = {}
         self._parts: dict[Part, int] = {}
 
     def forget(self) -> None:
-        """Between revisions: bounds on what is remembered."""
-        if len(self._bundles) > 2 * len(self._used) + 64:
-            self._bundles = dict(self._used)
-        self._used = {}
+        """Between revisions: what neither this one nor the one before used is remembered no more."""
+        used = {key: one for several in self._used.values() for key, one in several.items()}
+        self._bundles, self._before = self._before | used, used
+        for one in used.values():
+            for draft in one.drafts.values():
+                draft.forget()
         if len(self._graphs) > 20_000 or len(self._parts) > 200_000:
             self._graphs, self._parts = {}, {}
 
@@ -97,7 +100,7 @@ class Assembler:
         self, name: str, layers: tuple[Layer, ...], tree: Tree, facts: Facts
     ) -> tuple[EnvironmentSpec, tuple[Finding, ...]]:
         """Never raises for what files say; a host that cannot be compiled is left out and named in a problem."""
-        findings = Findings(name)
+        findings, self._used[name] = Findings(name), {}
         environment = merged(name, layers, self._shapes, findings.common)
         _reserved(children(member(environment.settings, "vars")), findings)
         around = Surroundings(name, self._engine, _files(environment, tree), tree.read)
@@ -192,7 +195,7 @@ class Assembler:
             shape = self._shapes["role"]
             one = bundle(role, [prepared(node, name, shape) for name, node, _ in said], drift, kinds)
             self._bundles[key] = one
-        self._used[key] = one
+        self._used[layers[-1].name][key] = one
         return one
 
     def _mine(

@@ -46,6 +46,10 @@ class Draft:
     constant: Built | None = None
     _memo: Memo[Built] = field(default_factory=Memo)
 
+    def forget(self) -> None:
+        """Between revisions, see Memo."""
+        self._memo.forget()
+
     def built(self, view: View) -> Built:
         """For one host. Raises Wrong, FactsNeeded."""
         if self.constant is not None:

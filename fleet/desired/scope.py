@@ -30,15 +30,24 @@ _HOST = ("name", "address", "labels", "environment", "index")
 
 
 class Memo(Generic[T]):
-    """Results by the values that were read for them; for each set of reads one table."""
+    """Results by the values that were read for them; for each set of reads one table.
 
-    __slots__ = ("_count", "_tables")
+    Between revisions `forget` bounds them to a few times as many as were asked for at once; what is used comes back.
+    """
+
+    __slots__ = ("_asked", "_count", "_most", "_tables")
 
     def __init__(self) -> None:
         self._tables: dict[tuple[Read, ...], dict[tuple[Hashable, ...], T]] = {}
-        self._count = 0
+        self._count = self._asked = self._most = 0
+
+    def forget(self) -> None:
+        self._most, self._asked = max(self._most, self._asked), 0
+        if self._count > 3 * self._most + 16:
+            self._tables, self._count, self._most = {}, 0, 0
 
     def find(self, view: View) -> T | None:
+        self._asked += 1
         for reads, results in self._tables.items():
             try:
                 known = results.get(tuple([view.stamp(read) for read in reads]))
