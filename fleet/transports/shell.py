@@ -73,7 +73,10 @@ def _write(batch: Batch) -> Iterator[bytes]:
     assert write is not None
     numbers = {task.id: number for number, task in enumerate(batch.tasks)}
     yield b" ".join(b"fl_s%d=bad" % number for number in numbers.values())
-    yield b"fl_begin " + words((write.environment, str(write.token), write.attempt))
+    if write.keeps:
+        yield b"fl_begin " + words((write.environment, str(write.token), write.attempt))
+    else:
+        yield b"fl_visit " + words((write.environment,))
     for number, task in enumerate(batch.tasks):
         if task.id.startswith("look:"):
             yield b"fl_frame B %d" % number
