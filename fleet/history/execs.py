@@ -1,4 +1,4 @@
-"""What people ran by hand on hosts: on disk as intended before a byte is sent, its result after, and who answers for it.
+"""What people ran by hand on hosts: on disk as intended before a byte is sent, its result after, and who asked for it.
 
 A record is told beside the drift of its host until a look that began after it found that host in sync again.
 """

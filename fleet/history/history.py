@@ -47,7 +47,7 @@ class History:
         self._key = key
         self._keyed: dict[str, str] = {}  # hosts share most resources, so their digests too
         self.control = Control(writer, self._rows)
-        self.execs = Execs(writer, self._rows, locks.alive, lambda value: self._mask(value))
+        self.execs = Execs(writer, self._rows, locks.alive, self._masked)
 
     @classmethod
     async def open(cls, path: Path, limits: Limits | None = None, mask: Mask | None = None) -> History:
@@ -247,6 +247,9 @@ class History:
             one = Made(row["url"], row["place"], row["resource"], json.loads(row["memento"]), row["position"])
             found.setdefault((row["environment"], row["host"]), []).append(one)
         return found
+
+    def _masked(self, value: Any) -> Any:
+        return self._mask(value)
 
     async def _changes(self, sql: str, asked: Mapping[str, Any]) -> list[ChangeRecord]:
         rows = await self._rows(sql, asked)

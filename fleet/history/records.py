@@ -98,11 +98,11 @@ class ChangeRecord:
 
 @dataclass(frozen=True, slots=True)
 class ExecRecord:
-    """One command that a person ran by hand on one host. run: one call, of many hosts perhaps. who: "PERSON@MACHINE", or
-    "PERSON as USER@MACHINE" behind sudo. command: as one would type it into a shell.
+    """One command that a person ran by hand on one host. run: one call, of many hosts perhaps. who: "PERSON@MACHINE",
+    or "PERSON as USER@MACHINE" behind sudo. command: as one would type it into a shell.
 
-    intended: when that was on disk; ended: when its result was written. status: as of model/executed.py; "running" while
-    its process lives, "unknown" when that ended without a result. code: the exit status. output: see `Executed`.
+    intended: when that was on disk; ended: when its result was written. status: as of model/executed.py; "running"
+    while its process lives, "unknown" when that ended without a result. code: the exit status. output: see `Executed`.
     """
 
     id: int

@@ -53,8 +53,8 @@ class Execution:
 @dataclass(frozen=True, slots=True)
 class Executed:
     """One host. code: the exit status, None when nobody knows it. output: what it printed, masked; its beginning and
-    end where it was too long (truncated). error: why it was not run, or why nobody knows. seconds: that it took, with the
-    way there."""
+    end where it was too long (truncated). error: why it was not run, or why nobody knows. seconds: that it took, with
+    the way there."""
 
     environment: str
     host: str
