@@ -105,9 +105,8 @@ def records_text(records: Sequence[ExecRecord], output: bool) -> str:
     for one in records:
         said.setdefault((one.run, one.who, one.command, one.reason), []).append(one)
     for (run, who, command, reason), ones in said.items():
-        lines.append(
-            f"{run:>5}  {moment(ones[-1].intended)}  {one_line(who, 80)}: {one_line(command)} ({one_line(reason)})"
-        )
+        what = f"{one_line(who, 80)}: {one_line(command)} ({one_line(reason)})"
+        lines.append(f"{run:>5}  {moment(ones[-1].intended)}  {what}")
         groups: dict[tuple[str, int | None, bytes, str], list[tuple[str, str]]] = {}
         for one in ones:
             end = (one.status, one.code, one.output if output else b"", one.error if output else "")

@@ -17,7 +17,7 @@ from fleet.cli.options import FleetCommand, Invocation
 from fleet.cli.printable import one_line
 from fleet.cli.selection import again, selects_hosts
 from fleet.cli.words import count
-from fleet.errors import FleetError, UsageError
+from fleet.errors import FleetError, SecretError, UsageError
 from fleet.model.duration import seconds, spelt
 
 if TYPE_CHECKING:
@@ -36,11 +36,16 @@ class ExecCommand(FleetCommand):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         wants_help = any(name in args for name in ctx.help_option_names)
-        if "--" not in args and not ctx.resilient_parsing and not wants_help:
-            raise click.UsageError(
-                "put -- before what is to be run, e.g. fleet exec -e dev --reason why -- uptime", ctx
-            )
-        return super().parse_args(ctx, args)
+        if ctx.resilient_parsing or (wants_help and "--" not in args):
+            return super().parse_args(ctx, args)
+        example = "e.g. fleet exec -e dev --reason why -- uptime"
+        if "--" not in args:
+            raise click.UsageError(f"put -- before what is to be run, {example}", ctx)
+        theirs = tuple(args[args.index("--") + 1 :])
+        rest = super().parse_args(ctx, args)
+        if ctx.params["words"] != theirs:
+            raise click.UsageError(f"what is to be run stands after -- and nowhere else, {example}", ctx)
+        return rest
 
 
 def _timeout(ctx: click.Context, param: click.Parameter, value: str) -> float:
@@ -97,10 +102,8 @@ def command(
     _check_hosts(hosts)
     if len(hosts) > 1 and not more["yes"] and (invocation.json or not sys.stdin.isatty() or not sys.stderr.isatty()):
         said = f"fleet exec{same} --yes --reason {shlex.quote(asked.reason)} -- …"
-        where = count(len(hosts), "host")
-        raise UsageError(
-            f"this runs on {where}, and there is no terminal to ask on; if that is meant: {one_line(said)}"
-        )
+        where = f"this runs on {count(len(hosts), 'host')}, and there is no terminal to ask on"
+        raise UsageError(f"{where}; if that is meant: {one_line(said)}")
     return run_async(app.closing(_run(_Job(app, fleet, hosts, asked, invocation), even_frozen, more["yes"])))
 
 
@@ -116,11 +119,11 @@ class _Job:
 
 
 def _check(asked: Asked, selection: Selection, same: str) -> None:
-    said = one_line(
-        f"fleet exec{same or ' -e ENV --host NAME'} --reason {shlex.quote(asked.reason or 'WHY')} -- …", 500
-    )
-    if not same or not (selection.environments or selection.hosts or selection.roles or selection.labels):
-        raise UsageError(f"which hosts? name them, and nothing runs anywhere else: {said}")
+    why = shlex.quote(asked.reason) if asked.reason else "WHY"
+    if not (selection.environments or selection.hosts or selection.roles or selection.labels):
+        said = one_line(f"fleet exec{same} -e ENV --host NAME --reason {why} -- …", 500)
+        raise UsageError(f"which hosts? name them: {said}")
+    said = one_line(f"fleet exec{same} --reason {why} -- …", 500)
     if not asked.reason:
         raise UsageError(f"why? it stays on record: {said}")
     if len(asked.reason) > LONGEST_REASON or not asked.reason.isprintable():
@@ -182,6 +185,9 @@ async def _told(job: _Job) -> Call:
     telling = asyncio.create_task(tell())
     try:
         return await job.app.execute(job.fleet, job.hosts, job.asked, done.append)
+    except SecretError as error:
+        hint = "or say --no-output, which neither shows nor keeps what is printed"
+        raise SecretError(f"what hosts print could not be masked: {error}; {hint}") from None
     finally:
         telling.cancel()
 
