@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.conftest import Field
 from tests.e2e.test_secrets import VALUE, secret
-from tests.e2e.test_serve import role, serving, until
+from tests.e2e.test_serve import serving, until
 
 pytestmark = pytest.mark.hosts
 __all__ = ["secret"]  # a fixture
@@ -53,28 +53,18 @@ def test_what_a_host_prints_is_never_raw_on_a_terminal_and_has_an_end(lab: Field
     assert done.code == 4 and "printed without end" in done.out
 
 
-def test_nothing_runs_unless_it_is_said_where_and_why(lab: Field) -> None:
-    touch = ("--", "touch", "/tmp/ran")
-    for words, told in (
-        ((*WHY, *touch), "which hosts?"),
-        (("-e", "lab", "--yes", *touch), "why? it stays on record: fleet exec -e lab --reason WHY"),
-        (("-e", "lab", *WHY, *touch), "this runs on 3 hosts, and there is no terminal to ask on"),
-        (("-e", "lab", *WHY, "touch", "/tmp/ran"), "put -- before what is to be run"),
-        (("-e", "lab", "touch", *WHY, *touch), "stands after -- and nowhere else"),
-        (("--host", "h-1", *WHY, "--"), "Missing argument"),
-        (("--host", "h-1", *WHY, "--", " "), "the command after -- is empty"),
-        (("--host", "h-1", "--reason", "a\nb", *touch), "one line"),
-        (("--host", "h-1", *WHY, "--timeout", "2d", *touch), "from 1s to 1d"),
-    ):
-        done = lab.fleet("exec", *words)
-        assert done.code == 1 and told in done.err, (words, done.err, done.out)
+def test_several_hosts_without_a_terminal_want_a_yes_and_a_host_with_no_shell_is_refused(lab: Field) -> None:
+    done = lab.fleet("exec", "-e", "lab", *WHY, "--", "touch", "/tmp/ran")
+    assert done.code == 1 and "this runs on 3 hosts, and there is no terminal to ask on" in done.err
+    assert "fleet exec -e lab --yes --reason 'incident 42' -- …" in done.err
+    lab.write({"lab/hosts/h-1.yaml": "connection: {type: http, url: 'http://127.0.0.1:1', networks: [127.0.0.0/8]}\n"})
+    done = lab.fleet("exec", "--host", "h-1", *WHY, "--", "touch", "/tmp/ran")
+    assert done.code == 1 and "no shell to run anything in" in done.err, done.err
     assert lab.fleet("history", "--exec", "--json").json["execs"] == []
-    assert lab.on("h-1", "ls /tmp/ran", check=False) == ""
 
 
 def test_a_host_of_another_environment_and_a_lost_one_are_told_apart(lab: Field) -> None:
     lab.on("h-1", "mkdir -p /var/lib/fleet; echo prod > /var/lib/fleet/environment")
-    lab.host("h-2")
     done = lab.fleet("exec", "-e", "lab", "--yes", *WHY, "--", "[ $(hostname) = h-3 ] || kill -9 $PPID; touch /tmp/ran")
     assert done.code == 5, done.out
     assert "this host belongs to environment prod, not lab" in done.out
@@ -104,7 +94,7 @@ def test_a_secret_that_a_host_prints_is_nowhere(secret: Field) -> None:
     show = f"cat /etc/app.conf; base64 /etc/app.conf; echo {shlex.quote(VALUE)} $(hostname)"
     done = secret.fleet("exec", "--host", "h-1", *WHY, "--", show)
     assert done.code == 0 and "| password = (secret password)" in done.out and VALUE not in done.out + done.err
-    assert "echo '(secret" in secret.fleet("history", "--exec").out or "(secret password)" in done.out
+    assert VALUE not in secret.fleet("history", "--exec", "-v").out
     for path in (secret.root / "state").iterdir():
         assert VALUE.encode() not in path.read_bytes() and b"p4ss" not in path.read_bytes(), path
     # The secret of h-2 alone is masked on h-1 too: what is printed there is not known beforehand.
@@ -126,7 +116,7 @@ def test_what_it_left_is_drift_with_the_record_beside_it_where_no_controller_run
     assert lab.fleet("plan").code == 2
     said = lab.fleet("drift")
     assert said.code == 2 and "file:/etc/app.conf" in said.out
-    assert re.search(r"incident 42\).*run %d" % number, said.out) and "echo by hand > /etc/app.conf" in said.out
+    assert re.search(rf"incident 42\).*run {number}", said.out) and "echo by hand > /etc/app.conf" in said.out
     (host,) = lab.fleet("drift", "--json").json["hosts"]
     assert [(one["reason"], one["status"], one["code"]) for one in host["execs"]] == [("incident 42", "ok", 0)]
     lab.on("h-1", "echo one > /etc/app.conf")
@@ -142,7 +132,7 @@ def test_the_next_look_of_a_controller_shows_what_it_left_with_the_record_beside
         until(lambda: all(one["verdict"] in ("changed", "in sync") for one in client.hosts()), client=client)
         done = lab.fleet("exec", "--host", "h-[12]", "--yes", *WHY, "--", "echo by hand > /etc/app.conf")
         assert done.code == 0 and "the controller looks at 2 hosts now" in done.out
-        assert "a controller" in done.err or "the controller on this machine" in done.err
+        assert "note: the controller on this machine looks at these hosts afterwards" in done.err
         began = time.monotonic()
         until(lambda: sum(one["drift"] == {"file:/etc/app.conf": "external"} for one in client.hosts()) == 2)
         assert time.monotonic() - began < 60, "long before its time"
@@ -175,13 +165,3 @@ def test_it_is_taken_along_and_can_be_looked_up(lab: Field, tmp_path: Path) -> N
     (audit,) = [one for one in lines if one["type"] == "audit"]
     assert audit["action"] == "exec" and audit["said"]["hosts"] == ["lab/h-1", "lab/h-2", "lab/h-3"]
     assert lab.fleet("history", "prune", "--days", "0").out.strip().endswith("3 commands by hand")
-
-
-def test_a_role_that_is_corrected_is_corrected_again(lab: Field) -> None:
-    """What a person did in a hurry is not lost from the record when it is gone from the host."""
-    lab.write({"base/roles/all.yaml": role("one\n")})
-    assert lab.fleet("apply", "--yes").code == 0
-    assert lab.fleet("exec", "--host", "h-1", *WHY, "--", "rm /etc/app.conf").code == 0
-    assert lab.fleet("apply", "--yes").code == 0
-    assert lab.on("h-1", "cat /etc/app.conf") == "one\n"
-    assert "rm /etc/app.conf (incident 42)" in lab.fleet("history", "--exec").out
