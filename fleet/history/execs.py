@@ -15,7 +15,7 @@ import aiosqlite
 from fleet.history.control import add_audit
 from fleet.history.masked import Mask
 from fleet.history.records import ExecRecord
-from fleet.history.statements import clean, latest
+from fleet.history.statements import clean
 from fleet.history.writer import Writer
 from fleet.model.executed import LONGEST, Ended, Executed, Execution
 
@@ -25,7 +25,11 @@ Alive = Callable[[set[int]], set[int]]
 INTEND = """INSERT INTO execs (run, environment, host, who, reason, command, intended) VALUES (?, ?, ?, ?, ?, ?, ?)"""
 RESULT = """UPDATE execs SET ended = ?, status = ?, code = ?, output = ?, truncated = ?, error = ?, seconds = ?
     WHERE run = ? AND environment = ? AND host = ? AND status IS NULL"""
-EXECS = "SELECT execs.* FROM execs"
+_ASKED = """(:run IS NULL OR run = :run) AND (:environment = '' OR environment = :environment)
+    AND (:host = '' OR host = :host)"""
+EXECS = f"""SELECT * FROM execs WHERE {_ASKED}
+    AND run IN (SELECT DISTINCT run FROM execs WHERE {_ASKED} ORDER BY run DESC LIMIT :calls)
+    ORDER BY id DESC"""  # noqa: S608 - constant
 NOTHING_RUN = (str(Ended.CONFLICT), str(Ended.UNREACHABLE), str(Ended.SKIPPED))
 UNSETTLED = """SELECT execs.* FROM execs LEFT JOIN looks USING (environment, host)
     WHERE (looks.in_sync IS NULL OR coalesce(execs.ended, execs.intended + :longest) >= looks.in_sync)
@@ -56,11 +60,11 @@ class Execs:
         self._writer.put((RESULT, [clean([*row, run, one.environment, one.host])]))
 
     async def all(
-        self, run: int | None = None, environment: str = "", host: str = "", limit: int = 1000
+        self, run: int | None = None, environment: str = "", host: str = "", calls: int = 1000
     ) -> list[ExecRecord]:
-        """The latest first; all that is given must hold."""
-        asked = {"run": run, "environment": environment, "host": host, "limit": limit}
-        return self._read(await self._rows(latest(EXECS, "execs", asked), asked))
+        """The latest first; all that is given must hold. calls: at most so many, each with all its hosts."""
+        asked = {"run": run, "environment": environment, "host": host, "calls": calls}
+        return self._read(await self._rows(EXECS, asked))
 
     async def unsettled(self, limit: int = 1000) -> dict[tuple[str, str], list[ExecRecord]]:
         """(environment, host) → what was run there, or may have been, since it was last found in sync; the latest

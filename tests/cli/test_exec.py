@@ -95,7 +95,7 @@ def test_every_host_is_told_exactly_once(hosts: dict[str, tuple[Ended, int | Non
     text = plain(results, 10_000)
     heads = re.findall(r"^(\d+) hosts?: (.*?)  \S", text, re.MULTILINE)
     assert sum(int(number) for number, _ in heads) == len(hosts)
-    assert len(heads) == len({said for said in hosts.values()})
+    assert len(heads) == len(set(hosts.values()))
     assert printable(text) == text
 
 

@@ -70,6 +70,10 @@ def test_a_result_is_kept_as_it_came_and_only_once(tmp_path: Path) -> None:
         assert (h1.status, h1.code, h1.output, h1.truncated, h1.seconds) == ("failed", 3, b"no\0\xff", True, 1.5)
         assert (h2.status, h2.code, h2.error) == ("unknown", None, "lost: \\udcff")
         assert [one.host for one in await history.execs.all(environment="dev", host="h1")] == ["h1"]
+        assert await history.execs.all(environment="prod") == []
+        later = await begun(history)
+        assert {one.run for one in await history.execs.all()} == {run, later}
+        assert [one.run for one in await history.execs.all(calls=1)] == [later, later]
         record = await history.run(run)
         assert record is not None and record.verdicts == {"failed": 1, "unknown": 1}
 

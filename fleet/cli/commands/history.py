@@ -69,7 +69,7 @@ def command(
         raise UsageError(f"expected the number of a run, prune or export, not {run!r}")
     number = None if run is None else int(run)
     if by_hand:
-        asked = {"run": number, "limit": limit, "environment": which["environment"], "host": which["host"]}
+        asked = {"run": number, "calls": limit, "environment": which["environment"], "host": which["host"]}
         records = run_async(_by_hand(app, asked))
         return Answer(records_text(records, invocation.verbose > 0), {"execs": [record_document(r) for r in records]})
     return _show(app, number, limit, which)
@@ -108,7 +108,7 @@ async def _export(app: App) -> None:
                 "changes": [_change_document(c) for c in reversed(changes)],
             }
             if one.command == "exec":
-                records = await history.execs.all(run=one.id, limit=-1)
+                records = await history.execs.all(run=one.id)
                 document["execs"] = [record_document(record) for record in reversed(records)]
             click.echo(to_json("history", Answer(document=document), None))
         for entry in await history.control.audited():
