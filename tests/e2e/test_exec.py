@@ -6,9 +6,11 @@ import json
 import re
 import shlex
 import signal
+import sys
 import time
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from tests.e2e.conftest import Field
@@ -18,6 +20,8 @@ from tests.e2e.test_serve import serving, until
 pytestmark = pytest.mark.hosts
 __all__ = ["secret"]  # a fixture
 
+# Ends the server of this very connection.
+CUT = "p=$$; until grep -q sshd /proc/$p/comm; do set -- $(cat /proc/$p/stat); p=$4; done; kill -9 $p; sleep 9"
 WHY = ("--reason", "incident 42")
 
 
@@ -57,20 +61,33 @@ def test_several_hosts_without_a_terminal_want_a_yes_and_a_host_with_no_shell_is
     done = lab.fleet("exec", "-e", "lab", *WHY, "--", "touch", "/tmp/ran")
     assert done.code == 1 and "this runs on 3 hosts, and there is no terminal to ask on" in done.err
     assert "fleet exec -e lab --yes --reason 'incident 42' -- …" in done.err
+    answers = {"n": (2, "nothing was run"), "y": (0, "3 hosts: 3 ok")}
+    for said, (code, told) in answers.items():
+        words = ["-m", "fleet.cli.main", "exec", "-e", "lab", *WHY, "--", "echo", "by hand"]
+        child = pexpect.spawn(
+            sys.executable, words, cwd=str(lab.repository), env={**lab.environment, "NO_COLOR": "1"}, timeout=60
+        )
+        child.expect_exact("lab: h-[1:3]\r\nrun echo 'by hand' on 3 hosts? [y/N]")
+        child.sendline(said)
+        child.expect_exact(told)
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == code
+        assert len(lab.fleet("history", "--exec", "--json").json["execs"]) == (3 if said == "y" else 0)
     lab.write({"lab/hosts/h-1.yaml": "connection: {type: http, url: 'http://127.0.0.1:1', networks: [127.0.0.0/8]}\n"})
     done = lab.fleet("exec", "--host", "h-1", *WHY, "--", "touch", "/tmp/ran")
     assert done.code == 1 and "no shell to run anything in" in done.err, done.err
-    assert lab.fleet("history", "--exec", "--json").json["execs"] == []
 
 
 def test_a_host_of_another_environment_and_a_lost_one_are_told_apart(lab: Field) -> None:
     lab.on("h-1", "mkdir -p /var/lib/fleet; echo prod > /var/lib/fleet/environment")
-    done = lab.fleet("exec", "-e", "lab", "--yes", *WHY, "--", "[ $(hostname) = h-3 ] || kill -9 $PPID; touch /tmp/ran")
+    done = lab.fleet("exec", "-e", "lab", "--yes", *WHY, "--", f"touch /tmp/ran; [ $(hostname) = h-3 ] || {{ {CUT}; }}")
     assert done.code == 5, done.out
     assert "this host belongs to environment prod, not lab" in done.out
     assert lab.on("h-1", "ls /tmp/ran", check=False) == ""
     found = {one["host"]: one["status"] for one in lab.fleet("history", "--exec", "--json").json["execs"]}
-    assert found["h-1"] == "conflict" and found["h-3"] == "ok"
+    assert found == {"h-1": "conflict", "h-2": "unknown", "h-3": "ok"}
+    assert "unknown: nobody knows how it ended\n    the connection was lost" in done.out
     lab.sandbox.down()
     done = lab.fleet("exec", "--host", "h-3", *WHY, "--", "true")
     assert done.code == 4 and "unreachable; not run" in done.out
