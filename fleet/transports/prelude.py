@@ -160,6 +160,9 @@ fl_visit() {
   if ! [ -e /proc/self/stat ]; then
     fl_no="this host has no /proc, without which nothing is changed on it" fl_as=failed; return
   fi
+  if [ -d "$fl_d" ] && ! [ -x "$fl_d" ]; then
+    fl_no="$fl_d cannot be read as this user, so nobody knows whose host this is" fl_as=failed; return
+  fi
   fl_e=; [ -r "$fl_d/environment" ] && read -r fl_e <"$fl_d/environment"
   if [ -n "$fl_e" ] && [ "$fl_e" != "$1" ]; then
     fl_no="this host belongs to environment $fl_e, not $1"; return

@@ -74,6 +74,11 @@ def test_several_hosts_without_a_terminal_want_a_yes_and_a_host_with_no_shell_is
         child.close()
         assert child.exitstatus == code
         assert len(lab.fleet("history", "--exec", "--json").json["execs"]) == (3 if said == "y" else 0)
+    record = lab.root / "state/history.db"
+    record.rename(record.with_suffix(".away"))
+    record.write_bytes(b"no record at all" * 1000)
+    done = lab.fleet("exec", "--host", "h-1", *WHY, "--", "touch", "/tmp/ran")
+    assert done.code == 1 and "cannot be used" in done.err and lab.on("h-1", "ls /tmp/ran", check=False) == ""
     lab.write({"lab/hosts/h-1.yaml": "connection: {type: http, url: 'http://127.0.0.1:1', networks: [127.0.0.0/8]}\n"})
     done = lab.fleet("exec", "--host", "h-1", *WHY, "--", "touch", "/tmp/ran")
     assert done.code == 1 and "no shell to run anything in" in done.err, done.err

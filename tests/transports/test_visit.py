@@ -45,6 +45,17 @@ async def test_a_host_of_another_environment_refuses(shell: str, tmp_path: Path)
 
 
 @in_each_shell
+async def test_who_may_not_see_whose_host_it_is_runs_nothing_there(shell: str) -> None:
+    other = 'mkdir -p /var/lib/fleet; chmod 700 /var/lib/fleet; set -- setpriv --reuid 65534 --clear-groups "$@"'
+    async with session_in(shell, other) as session:
+        outcome = await apply(session, OK, write=VISIT)
+        assert outcome.status is Status.FAILED and b"as this user" in outcome.output
+        assert b"done" not in outcome.output
+    async with session_in(shell, other.replace("700", "755")) as session:
+        assert (await apply(session, OK, write=VISIT)).output == b"done\n"
+
+
+@in_each_shell
 async def test_an_apply_that_runs_keeps_it_out_and_the_other_way_round(shell: str, tmp_path: Path) -> None:
     shared = f"mount --bind '{tmp_path}' /var/lib/fleet"
     slow = Command(shell="touch /var/lib/fleet/in; while [ -e /var/lib/fleet/in ]; do sleep 0.05; done")
