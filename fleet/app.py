@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from fleet.controller.environments import Environments
 from fleet.controller.events import Events
+from fleet.controller.executing import Asked, Call, execute, secrets_of
 from fleet.controller.loop import Loop, Quiet, clock_moment
 from fleet.controller.notify import Notify
 from fleet.controller.one import Parts
@@ -33,8 +34,11 @@ from fleet.desired.profiles import every_kind
 from fleet.desired.revisions import Revisions
 from fleet.errors import ConfigError, TransportError, UsageError
 from fleet.history import History
+from fleet.history.records import Ordered
+from fleet.history.who import who_in_full
 from fleet.masking import Masker
 from fleet.model.change import PassResult
+from fleet.model.executed import Executed, Execution
 from fleet.model.host import HostSpec
 from fleet.model.key_service import KeyServices
 from fleet.model.kind import Kind
@@ -168,6 +172,33 @@ class App:
             await run_all(run, hosts, parts, watcher)
         times = tuple(parts.telemetry.slowest(10))
         return RunResult(tuple(run.results.values()), run.interrupted, times, trace_id, number)
+
+    async def held(self, hosts: Sequence[HostSpec]) -> list[Ordered]:
+        """Freezes and pauses on record over any of these hosts, each once."""
+        await self._open()
+        assert self._history is not None
+        orders = Orders(self._history.control)
+        await orders.read()
+        return list({one.scope: one for one in map(orders.over, hosts) if one is not None}.values())
+
+    async def execute(
+        self, fleet: Fleet, hosts: Sequence[HostSpec], asked: Asked, heard: Callable[[Executed], None]
+    ) -> Call:
+        """A person's own command on these hosts, on record before the first byte is sent. Never raises for what happens
+        on hosts. Raises SecretError: what it prints could not be masked; HistoryError."""
+        parts, history = await self._open(), self._history
+        assert history is not None
+        environments = {host.environment for host in hosts}
+        with parts.telemetry.span("run", command="exec", hosts=len(hosts)):
+            for name, sources in ({} if asked.silent else secrets_of(fleet.hosts, environments)).items():
+                await parts.vault.of(name, sources)
+            trace_id = parts.telemetry.trace_id
+            number = await history.start_run("exec", ",".join(sorted(environments)), fleet.revision, trace_id)
+            keys = [(host.environment, host.name) for host in hosts]
+            await history.execs.intend(number, Execution(who_in_full(), asked.reason, asked.text, keys))
+            call = Call(number, asked, heard)
+            await execute(call, hosts, parts, history.execs)
+        return call
 
     async def service(self, notify: Notify, habits: Habits) -> Service:
         """The controller, not yet running."""

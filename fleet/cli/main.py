@@ -35,7 +35,7 @@ SECTIONS = {
         "kinds",
         "schema",
     ),
-    "What is, and making it so": ("plan", "apply", "status", "history"),
+    "What is, and making it so": ("plan", "apply", "status", "history", "exec"),
     "Day and night": (
         "serve",
         "drift",
@@ -108,8 +108,9 @@ def root() -> None:
 
 def run(arguments: Sequence[str]) -> ExitCode:
     """Carry out one command line and print what it says."""
-    invocation = Invocation(json="--json" in arguments)  # also when the rest of the line cannot be parsed
-    if "--no-color" in arguments:
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments  # the rest is another command's
+    invocation = Invocation(json="--json" in own)  # also when the rest of the line cannot be parsed
+    if "--no-color" in own:
         invocation.color = False
     try:
         result: Any = root.main(list(arguments), prog_name="fleet", standalone_mode=False, obj=invocation)

@@ -99,7 +99,9 @@ async def one_pass(asked: Asked, parts: Parts, watcher: Watcher) -> Passed:
         result = replace(result, plan=shown, error=_masked(result.error, parts.masker))
         span.set(verdict=str(result.verdict), round_trips=result.round_trips)
         if _same(asked.last, result):
-            await journal.looked(spec.environment, spec.name)
+            began = time.time() - sum(result.seconds.values())
+            in_sync = began if result.verdict is Verdict.IN_SYNC else None
+            await journal.looked(spec.environment, spec.name, in_sync)
             if asked.last is not None and shown is not None and shown is asked.last.plan:
                 return Passed(result, asked.settled, asked.withheld)  # the last look once more, see `Memory.same`
         else:

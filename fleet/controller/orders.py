@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from fleet.errors import UsageError
@@ -41,11 +41,16 @@ class Orders:
 
     def over(self, spec: HostSpec) -> Ordered | None:
         """The widest that concerns this host."""
-        scopes = ("", spec.environment, *(ROLE + role for role in spec.roles), spec.label)
-        return next((self.held[one] for one in scopes if one in self.held), None)
+        return over(self.held, spec)
 
     def over_environment(self, name: str) -> Ordered | None:
         return self.held.get("") or self.held.get(name)
+
+
+def over(held: Mapping[str, Ordered], spec: HostSpec) -> Ordered | None:
+    """Of orders by scope the widest that concerns this host."""
+    scopes = ("", spec.environment, *(ROLE + role for role in spec.roles), spec.label)
+    return next((held[one] for one in scopes if one in held), None)
 
 
 def in_words(order: Ordered) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -21,9 +21,9 @@ from fleet.controller.metrics import Metrics
 from fleet.controller.notify import Notify
 from fleet.controller.orders import Orders
 from fleet.controller.queue import HostKey, Priority
-from fleet.controller.showing import change_views, environment_view, host_view
+from fleet.controller.showing import change_views, environment_view, exec_view, host_view
 from fleet.controller.standing import Standing
-from fleet.controller.view import ChangeView, ControllerView, Event, HostView
+from fleet.controller.view import ChangeView, ControllerView, Event, ExecView, HostView
 from fleet.converge.facts import gather
 from fleet.desired.mirror import Mirror
 from fleet.errors import FleetError, HistoryError, TransportError, UsageError
@@ -246,6 +246,13 @@ class Service:
 
     def changes(self, environment: str, host: str) -> Sequence[ChangeView]:
         return change_views(self.loop.standings.get((environment, host), Standing()))
+
+    async def execs(self) -> Mapping[tuple[str, str], Sequence[ExecView]]:
+        try:
+            found = await self.history.execs.unsettled()
+        except HistoryError:  # a full disk does not hide the drift itself; `status` says that nothing can be recorded
+            return {}
+        return {key: [exec_view(one) for one in records] for key, records in found.items()}
 
     def metrics(self, openmetrics: bool = False) -> str:
         return self.counted.text(self.view(), self.hosts(), time.time(), openmetrics)

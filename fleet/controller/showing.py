@@ -8,8 +8,9 @@ from fleet.controller.environments import Place
 from fleet.controller.loop import Loop
 from fleet.controller.orders import Orders
 from fleet.controller.standing import Standing
-from fleet.controller.view import ChangeView, EnvironmentView, HostView
+from fleet.controller.view import ChangeView, EnvironmentView, ExecView, HostView
 from fleet.converge.shown import CONTENT, attributes, content_diff
+from fleet.history.records import ExecRecord
 from fleet.model.change import Change
 from fleet.model.host import HostSpec
 
@@ -58,6 +59,10 @@ def host_view(spec: HostSpec, loop: Loop, orders: Orders, now: float) -> HostVie
         error="" if last is None or last.error is None else str(last.error),
         seconds=0.0 if last is None else sum(last.seconds.values()),
     )
+
+
+def exec_view(one: ExecRecord) -> ExecView:
+    return ExecView(one.run, one.who, one.intended, one.reason, one.command, one.status, one.code)
 
 
 def change_views(stands: Standing) -> list[ChangeView]:

@@ -56,6 +56,20 @@ class ChangeView:
 
 
 @dataclass(frozen=True, slots=True)
+class ExecView:
+    """What a person ran by hand on a host (`fleet exec`). run: its number in the record, which has what it printed. at:
+    when it was asked for. status: ok | failed | unknown | running; code: the exit status."""
+
+    run: int
+    who: str
+    at: float
+    reason: str
+    command: str
+    status: str
+    code: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class RolloutView:
     """An environment on its way to a revision. state: waiting (for approval) | running | pausing | stopped | done.
     wave: from 1, of `waves`."""
@@ -128,6 +142,11 @@ class Controller(Protocol):
 
     def changes(self, environment: str, host: str) -> Sequence[ChangeView]:
         """What differed there when it was last looked at."""
+        ...
+
+    async def execs(self) -> Mapping[tuple[str, str], Sequence[ExecView]]:
+        """(environment, host) → what people ran there by hand since it was last found in sync, the latest first; none
+        while the record cannot be read."""
         ...
 
     def events(self, after: int = 0) -> AsyncIterator[Event]:

@@ -8,6 +8,6 @@ database, writer, alive              the file, the one task that writes, which r
 """
 
 from fleet.history.history import History
-from fleet.history.records import ChangeRecord, Content, PassRecord, RunRecord
+from fleet.history.records import ChangeRecord, Content, ExecRecord, PassRecord, RunRecord
 
-__all__ = ["ChangeRecord", "Content", "History", "PassRecord", "RunRecord"]
+__all__ = ["ChangeRecord", "Content", "ExecRecord", "History", "PassRecord", "RunRecord"]

@@ -42,12 +42,12 @@ class Control:
         """Said twice, the first time stays."""
         async with self._writer.transaction() as connection:
             await connection.execute(statements.ORDER, (one.scope, one.who, one.reason, one.since))
-            await _audit(connection, one.who, "order", {"scope": one.scope, "reason": one.reason})
+            await add_audit(connection, one.who, "order", {"scope": one.scope, "reason": one.reason})
 
     async def lift(self, scope: str, who: str) -> None:
         async with self._writer.transaction() as connection:
             await connection.execute(statements.LIFT, (scope,))
-            await _audit(connection, who, "lift", {"scope": scope})
+            await add_audit(connection, who, "lift", {"scope": scope})
 
     async def orders(self) -> list[Ordered]:
         """Those that hold, the oldest first."""
@@ -55,7 +55,7 @@ class Control:
 
     async def audit(self, who: str, action: str, said: Mapping[str, Any]) -> None:
         async with self._writer.transaction() as connection:
-            await _audit(connection, who, action, said)
+            await add_audit(connection, who, action, said)
 
     async def audited(self) -> list[Audited]:
         """Everything, the oldest first. Raises HistoryError naming the first entry that the chain does not bear out."""
@@ -68,7 +68,8 @@ class Control:
         return found
 
 
-async def _audit(connection: aiosqlite.Connection, who: str, action: str, said: Mapping[str, Any]) -> None:
+async def add_audit(connection: aiosqlite.Connection, who: str, action: str, said: Mapping[str, Any]) -> None:
+    """One more entry, within the caller's transaction."""
     last = await connection.execute_fetchall(statements.LAST_AUDIT)
     text, now = json.dumps(said, sort_keys=True), time.time()
     before = next(iter(last))[0] if last else ""

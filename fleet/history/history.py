@@ -7,14 +7,10 @@ writes out first what this process has in hand, so that it sees its own words.
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
-import os
-import socket
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -26,9 +22,11 @@ from fleet.history import encoding, read, statements
 from fleet.history.alive import Locks
 from fleet.history.control import Control
 from fleet.history.database import connect, open_database, prepare, told
+from fleet.history.execs import Execs
 from fleet.history.masked import Mask, masked_plan, masked_result
 from fleet.history.records import ChangeRecord, Content, PassRecord, RunRecord
 from fleet.history.retention import Pruned, prune
+from fleet.history.who import who
 from fleet.history.writer import Limits, Writer
 from fleet.model.change import PassResult, Plan
 from fleet.model.made import Made
@@ -49,6 +47,7 @@ class History:
         self._key = key
         self._keyed: dict[str, str] = {}  # hosts share most resources, so their digests too
         self.control = Control(writer, self._rows)
+        self.execs = Execs(writer, self._rows, locks.alive, self._masked)
 
     @classmethod
     async def open(cls, path: Path, limits: Limits | None = None, mask: Mask | None = None) -> History:
@@ -102,7 +101,7 @@ class History:
         async with self._writer.transaction() as connection:
             await connection.execute(statements.REVISION, (revision, now))
             row = await connection.execute_insert(
-                statements.START_RUN, (command, environment, revision, now, trace_id, _who())
+                statements.START_RUN, (command, environment, revision, now, trace_id, who())
             )
             assert row is not None
             number = int(row[0])
@@ -123,9 +122,9 @@ class History:
         await self._writer.commit((statements.FINISH_RUN, [(time.time(), counted, run)]))
         self._locks.release(run)
 
-    async def looked(self, environment: str, host: str) -> None:
+    async def looked(self, environment: str, host: str, in_sync: float | None = None) -> None:
         """It is as its latest pass says: nothing else is kept of a look that found nothing new. Batched."""
-        self._writer.put((statements.LOOKED, [(environment, host, time.time())]))
+        self._writer.put((statements.LOOKED, [(environment, host, time.time(), in_sync)]))
 
     async def save_facts(self, environment: str, host: str, facts: Mapping[str, Any]) -> None:
         """What a host said about itself; plain values. Batched."""
@@ -249,6 +248,9 @@ class History:
             found.setdefault((row["environment"], row["host"]), []).append(one)
         return found
 
+    def _masked(self, value: Any) -> Any:
+        return self._mask(value)
+
     async def _changes(self, sql: str, asked: Mapping[str, Any]) -> list[ChangeRecord]:
         rows = await self._rows(sql, asked)
         running = self._locks.alive({row["run"] for row in rows if row["status"] is None})
@@ -265,12 +267,3 @@ class History:
 
 def _as_it_is(value: Any) -> Any:
     return value
-
-
-def _who() -> str:
-    """USER@MACHINE; behind sudo, the person who called it."""
-    user = os.environ.get("SUDO_USER", "")
-    if not user:
-        with suppress(KeyError, OSError):  # a user id without an entry, as in some containers
-            user = getpass.getuser()
-    return f"{user or os.getuid()}@{socket.gethostname()}"

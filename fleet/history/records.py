@@ -97,6 +97,32 @@ class ChangeRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ExecRecord:
+    """One command that a person ran by hand on one host. run: one call, of many hosts perhaps. who: "PERSON@MACHINE",
+    or "PERSON as USER@MACHINE" behind sudo. command: as one would type it into a shell.
+
+    intended: when that was on disk; ended: when its result was written. status: as of model/executed.py; "running"
+    while its process lives, "unknown" when that ended without a result. code: the exit status. output: see `Executed`.
+    """
+
+    id: int
+    run: int
+    environment: str
+    host: str
+    who: str
+    reason: str
+    command: str
+    intended: float
+    ended: float | None
+    status: str
+    code: int | None
+    output: bytes = field(repr=False)
+    truncated: bool
+    error: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """Where an environment is: at a revision since then, or on its way there from the one before. rollout: how far, as
     JSON; "" when it is there."""

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import aiosqlite
 
 from fleet.history.read import references
+from fleet.model.executed import LONGEST
 
 PASSES = """DELETE FROM passes WHERE ended < :before
     AND id NOT IN (SELECT max(id) FROM passes GROUP BY environment, host)"""
 CHANGES = "DELETE FROM changes WHERE status IS NOT NULL AND coalesce(ended, intended) < :before"
+EXECS = "DELETE FROM execs WHERE coalesce(ended, intended + :longest) < :before"
 RUNS = """DELETE FROM runs WHERE finished IS NOT NULL AND finished < :before
     AND NOT EXISTS (SELECT 1 FROM passes WHERE passes.run = runs.id)
-    AND NOT EXISTS (SELECT 1 FROM changes WHERE changes.run = runs.id)"""
+    AND NOT EXISTS (SELECT 1 FROM changes WHERE changes.run = runs.id)
+    AND NOT EXISTS (SELECT 1 FROM execs WHERE execs.run = runs.id)"""
 KEPT = """SELECT before, after FROM changes WHERE instr(before, '$content') > 0 OR instr(after, '$content') > 0"""
 CONTENTS = "DELETE FROM contents WHERE digest NOT IN (SELECT value FROM json_each(:digests))"
 
@@ -26,17 +29,19 @@ class Pruned:
     runs: int
     passes: int
     changes: int
+    execs: int
     contents: int
 
 
 async def prune(connection: aiosqlite.Connection, before: float) -> Pruned:
     """All of it in the caller's transaction. before: Unix seconds."""
-    asked = {"before": before}
+    asked = {"before": before, "longest": LONGEST}
     passes = (await connection.execute(PASSES, asked)).rowcount
     changes = (await connection.execute(CHANGES, asked)).rowcount
+    execs = (await connection.execute(EXECS, asked)).rowcount
     runs = (await connection.execute(RUNS, asked)).rowcount
     async with connection.execute(KEPT) as cursor:
         cursor.row_factory = aiosqlite.Row
         kept = references(list(await cursor.fetchall()))
     contents = (await connection.execute(CONTENTS, {"digests": json.dumps(kept)})).rowcount
-    return Pruned(runs, passes, changes, contents)
+    return Pruned(runs, passes, changes, execs, contents)

@@ -70,4 +70,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
             said TEXT NOT NULL, chain TEXT NOT NULL)""",
     ),
+    (
+        # What people ran by hand. status NULL: no result came (yet).
+        """CREATE TABLE execs (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            run INTEGER NOT NULL, environment TEXT NOT NULL, host TEXT NOT NULL,
+            who TEXT NOT NULL, reason TEXT NOT NULL, command TEXT NOT NULL,
+            intended REAL NOT NULL, ended REAL, status TEXT, code INTEGER,
+            output BLOB NOT NULL DEFAULT x'', truncated INTEGER NOT NULL DEFAULT 0,
+            error TEXT NOT NULL DEFAULT '', seconds REAL NOT NULL DEFAULT 0)""",
+        "CREATE INDEX execs_of_run ON execs (run)",
+        "CREATE INDEX execs_of_host ON execs (environment, host, id)",
+        # When the last look that found the host in sync began.
+        "ALTER TABLE looks ADD COLUMN in_sync REAL",
+    ),
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from fleet.history.encoding import Contents, clip, encode_change, plan_digest
 from fleet.history.writer import Work
-from fleet.model.change import Change, PassResult, Plan
+from fleet.model.change import Change, PassResult, Plan, Verdict
 from fleet.model.step import Outcome
 
 REVISION = "INSERT OR IGNORE INTO revisions (revision, first_seen) VALUES (?, ?)"
@@ -21,8 +21,8 @@ SAVE_FACTS = """INSERT INTO facts (environment, host, gathered, facts) VALUES (?
 SETTLE = """INSERT INTO settled (environment, host, digests) VALUES (?, ?, ?)
     ON CONFLICT DO UPDATE SET digests = excluded.digests WHERE digests <> excluded.digests"""
 
-LOOKED = """INSERT INTO looks (environment, host, looked) VALUES (?, ?, ?)
-    ON CONFLICT DO UPDATE SET looked = excluded.looked"""
+LOOKED = """INSERT INTO looks (environment, host, looked, in_sync) VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET looked = excluded.looked, in_sync = coalesce(excluded.in_sync, in_sync)"""
 LOOKS = "SELECT environment, host, looked FROM looks WHERE :environment = '' OR environment = :environment"
 TAKE = """INSERT INTO taken (environment, revision, before, since, rollout) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET revision = excluded.revision, before = excluded.before, since = excluded.since,
@@ -36,6 +36,8 @@ ORDERS = "SELECT scope, who, reason, since FROM orders ORDER BY since"
 LAST_AUDIT = "SELECT chain FROM audit ORDER BY id DESC LIMIT 1"
 AUDIT = "INSERT INTO audit (at, who, action, said, chain) VALUES (?, ?, ?, ?, ?)"
 AUDITED = "SELECT id, at, who, action, said, chain FROM audit ORDER BY id"
+
+RIGHT = (Verdict.IN_SYNC, Verdict.CHANGED)  # nothing of what was done to the host before is left
 
 _COLUMNS = """run, environment, host, resource, action, due, attributes, before, after, origin, role,
     plan_digest, attempt, intended"""
@@ -104,12 +106,14 @@ def results(run: int, result: PassResult, trace_id: str, key: bytes) -> tuple[Wo
     ]
     ended = [_result(run, result, change, outcome, now) for change, outcome in done]
     found = [(c.resource.id, c.action, c.attributes) for c in plan.changes]
+    began = now - sum(result.seconds.values())
     one = [
-        run, result.environment, result.host, str(result.verdict), now - sum(result.seconds.values()), now,
+        run, result.environment, result.host, str(result.verdict), began, now,
         json.dumps(dict(result.seconds)), result.round_trips, plan_digest(plan, key) if result.plan else "",
         json.dumps(found), json.dumps(dict(result.remaining)), str(result.error or ""), trace_id,
     ]  # fmt: skip
-    return (_saved(contents), (SKIPPED, skipped), (RESULT, ended), (RECORD, [clean(one)]))
+    right = [[result.environment, result.host, now, began]] if result.verdict in RIGHT else []
+    return (_saved(contents), (SKIPPED, skipped), (RESULT, ended), (RECORD, [clean(one)]), (LOOKED, right))
 
 
 def _change(run: int, plan: Plan, change: Change, contents: Contents, key: bytes) -> list[Any]:

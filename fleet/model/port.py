@@ -49,8 +49,8 @@ class Journal(Protocol):
 
     async def record(self, run: int, result: PassResult, trace_id: str) -> None: ...
 
-    async def looked(self, environment: str, host: str) -> None:
-        """It is as its latest pass says."""
+    async def looked(self, environment: str, host: str, in_sync: float | None = None) -> None:
+        """It is as its latest pass says. in_sync: when a look that found it in sync began (Unix seconds)."""
         ...
 
     async def settle(

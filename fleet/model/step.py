@@ -152,11 +152,14 @@ class Write:
     """Who writes: the host refuses another environment and an older token (both checked before the first step).
 
     token only grows: max(milliseconds since 1970, the host's last + 1). attempt: unique, names the host's journal.
+    keeps: False for a person's own command: the environment is checked and the lock is taken, and nothing is written
+    down on the host, which may be too full for that, or read-only, and need the command for that very reason.
     """
 
     environment: str
-    token: int
-    attempt: str
+    token: int = 0
+    attempt: str = ""
+    keeps: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ fl_sha() { set -- "$(fl_sum <"$1")"; printf %s "${1%% *}"; }
 fl_sync() { sync "$1" 2>/dev/null || sync; }
 
 # Journal of this attempt: append-only; `commit` comes last. Pre-images will stand beside it.
-fl_j() { printf '%s\n' "$*" >>"$fl_d/journal/$fl_a"; }
+fl_j() { [ -z "$fl_a" ] || printf '%s\n' "$*" >>"$fl_d/journal/$fl_a"; }
 
 # fl_begin ENVIRONMENT TOKEN ATTEMPT: may this writer write here? Sets fl_no to the reason when it may
 # not, and fl_as to what that makes of every task: conflict, or failed where the host cannot keep a record.
@@ -155,6 +155,27 @@ fl_begin() {
   fl_keep fence "$2" || return
   fl_tidy
   fl_j "begin $1 $2" 2>/dev/null || fl_no="cannot write to $fl_d/journal: no space left, or read-only" fl_as=failed
+}
+# fl_visit ENVIRONMENT: the same for who leaves no record here. Where no lock can be made (no space left, read-only)
+# there is nobody to be kept out: no apply can begin there either.
+fl_visit() {
+  fl_no= fl_as=conflict fl_a=
+  if ! [ -e /proc/self/stat ]; then
+    fl_no="this host has no /proc, without which nothing is changed on it" fl_as=failed; return
+  fi
+  if [ -d "$fl_d" ] && ! [ -x "$fl_d" ]; then
+    fl_no="$fl_d cannot be read as this user, so nobody knows whose host this is" fl_as=failed; return
+  fi
+  fl_e=; [ -r "$fl_d/environment" ] && read -r fl_e <"$fl_d/environment"
+  if [ -n "$fl_e" ] && [ "$fl_e" != "$1" ]; then
+    fl_no="this host belongs to environment $fl_e, not $1"; return
+  fi
+  [ -d "$fl_d" ] || ( umask 077; mkdir -p "$fl_d" ) 2>/dev/null
+  fl_lock && return
+  if [ "$fl_as" = failed ]; then fl_no= fl_as=conflict; return; fi
+  case $fl_no in *"same moment")  # or it is a stale one that cannot be moved away
+    if ln -s x "$fl_d/lock.$$" 2>/dev/null; then rm -f "$fl_d/lock.$$"; else fl_no=; fi ;;
+  esac
 }
 fl_keep() {
   { printf '%s\n' "$2" >"$fl_d/$1.new"; } 2>/dev/null && fl_sync "$fl_d/$1.new" &&

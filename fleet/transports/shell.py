@@ -73,7 +73,10 @@ def _write(batch: Batch) -> Iterator[bytes]:
     assert write is not None
     numbers = {task.id: number for number, task in enumerate(batch.tasks)}
     yield b" ".join(b"fl_s%d=bad" % number for number in numbers.values())
-    yield b"fl_begin " + words((write.environment, str(write.token), write.attempt))
+    if write.keeps:
+        yield b"fl_begin " + words((write.environment, str(write.token), write.attempt))
+    else:
+        yield b"fl_visit " + words((write.environment,))
     for number, task in enumerate(batch.tasks):
         if task.id.startswith("look:"):
             yield b"fl_frame B %d" % number
@@ -153,8 +156,9 @@ def _command(step: Command) -> bytes:
     run = _run(step)
     if step.timeout:
         # The program in a subshell of its own, so that one which is ended leaves this one to say so; what the shell
-        # says of that (bash quotes the program) is nobody's business.
-        run = b"fl_limit %d\n{ ( %s ) 2>&1; } 2>/dev/null; fl_c=$?\nfl_unlimit; exit $fl_c" % (
+        # says of that (bash quotes the program) is nobody's business. Were the subshell alone in its group, dash and
+        # BusyBox would take the group's redirection instead of its own.
+        run = b"fl_limit %d\n{ ( %s ) 2>&1; fl_c=$?; } 2>/dev/null\nfl_unlimit; exit $fl_c" % (
             math.ceil(step.timeout),
             run,
         )

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from fleet.controller.view import ChangeView, ControllerView, EnvironmentView, Event, HostView
+from fleet.controller.view import ChangeView, ControllerView, EnvironmentView, Event, ExecView, HostView
 from fleet.history.records import Ordered
 from fleet.web.access import TABLE
 
@@ -21,7 +21,7 @@ _TEXT = {"type": "string", "maxLength": 1000}
 _SCOPE = {**_TEXT, "description": "ENVIRONMENT, ENVIRONMENT/HOST or role:NAME"}
 _LABELS = {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "/"}}
 _COUNT = {"type": "integer", "minimum": 0}
-_VALUES = (ChangeView, ControllerView, EnvironmentView, Event, HostView, Ordered)
+_VALUES = (ChangeView, ControllerView, EnvironmentView, Event, ExecView, HostView, Ordered)
 _FILTERS = {"environment": _TEXT, "host": {**_TEXT, "description": "a shell pattern"}, "role": _TEXT, "verdict": _TEXT}
 _PAGES = {"after": _TEXT, "limit": _COUNT}
 _QUERIES: Mapping[str, Mapping[str, Any]] = {
@@ -78,7 +78,7 @@ def _answers(schemas: Mapping[str, Any]) -> dict[Key, tuple[str, Any]]:
     json = "application/json"
     text = {"type": "string"}
     hosts = _object({"hosts": _list(_ref("HostView")), "after": _TEXT})
-    drifted = _part(schemas["HostView"], DRIFT, changes=_list(_ref("ChangeView")))
+    drifted = _part(schemas["HostView"], DRIFT, changes=_list(_ref("ChangeView")), execs=_list(_ref("ExecView")))
     queue = {"queue": _COUNT, "running": _COUNT, "hosts": _list(_part(schemas["HostView"], QUEUE))}
     return {
         ("GET", "/healthz"): ("text/plain", text),

@@ -93,14 +93,16 @@ class Routes:
         return Json(found[0]) if found else refusal(404, "there is no such host")
 
     async def drift(self, request: Request) -> Response:
-        """Hosts that somebody else changed, or that are not yet as they should be, with diffs; filters and pages as of
-        hosts."""
+        """Hosts that somebody else changed, or that are not yet as they should be, with diffs, and with what was run
+        there by hand since they were last in sync; filters and pages as of hosts."""
         drifted = [one for one in meant(self._controller.hosts(), request.query_params) if one.drift or one.fought]
         found, after = page(drifted, request.query_params)
+        execs = await self._controller.execs() if found else {}
         said = [
             {
                 **{key: getattr(one, key) for key in DRIFT},
                 "changes": self._controller.changes(one.environment, one.name),
+                "execs": execs.get((one.environment, one.name), ()),
             }
             for one in found
         ]

@@ -51,7 +51,7 @@ class Memo:
         self.records[result.host] = result
         self._heard()
 
-    async def looked(self, environment: str, host: str) -> None: ...
+    async def looked(self, environment: str, host: str, in_sync: float | None = None) -> None: ...
 
     async def settle(
         self, environment: str, host: str, digests: Mapping[str, str], withheld: Collection[str] = ()

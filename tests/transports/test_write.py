@@ -311,3 +311,14 @@ async def test_a_name_that_a_process_gives_itself_ends_nobody_else_and_does_not_
     assert outcome.status is Status.FAILED and b"took longer" in outcome.output
     assert stranger.poll() is None, "somebody else was ended"
     assert not running((tmp_path / "pid").read_text()), "it lives on"
+
+
+@pytest.mark.parametrize("limit", [0, 30])
+@in_each_shell
+async def test_what_a_command_says_on_either_stream_is_heard_with_its_code(shell: str, limit: int) -> None:
+    """dash and BusyBox lose the redirection of a subshell that is all there is in a group with one of its own."""
+    text = "echo out; echo err >&2; exit 7"
+    async with session_in(shell) as session:
+        for command in (Command(shell=text, timeout=limit), Command(("sh", "-c", text), timeout=limit)):
+            outcome = await apply(session, command)
+            assert (outcome.code, outcome.output) == (7, b"out\nerr\n")

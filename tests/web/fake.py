@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from fleet.controller.view import ChangeView, ControllerView, EnvironmentView, Event, HostView
+from fleet.controller.view import ChangeView, ControllerView, EnvironmentView, Event, ExecView, HostView
 from fleet.errors import GitError, HistoryError, UsageError
 from fleet.history.records import Ordered
 from fleet.web.access import Access, Token
@@ -52,6 +52,9 @@ class Fake:
         if host == "h1":
             return []
         return [ChangeView("file:/x", "update", "external", {"mode": ("600", "644")}, ("-by hand", "+" + HOSTILE))]
+
+    async def execs(self) -> Mapping[tuple[str, str], Sequence[ExecView]]:
+        return {("dev", HOSTILE): [ExecView(7, "ann@box", 1.0, HOSTILE, "rm /x", "failed", 1)]}
 
     async def events(self, after: int = 0) -> AsyncIterator[Event]:
         self.listening += 1

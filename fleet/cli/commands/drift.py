@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,15 @@ from fleet.cli.options import command as fleet_command
 from fleet.cli.printable import one_line
 from fleet.cli.ranges import by_environment
 from fleet.cli.render_change import styled, value_text
+from fleet.cli.render_exec import beside
 from fleet.cli.selection import short_option
+from fleet.cli.times import iso
 from fleet.cli.words import count
 from fleet.errors import TransportError
 
 if TYPE_CHECKING:
     from fleet.app import App
+    from fleet.history import ExecRecord
 
 WORDS = {
     "external": "changed outside",
@@ -50,7 +54,8 @@ Host = Mapping[str, Any]  # environment, name, drift (resource → cause), fough
 def command(invocation: Invocation, environments: tuple[str, ...], patterns: tuple[str, ...], short: bool) -> Answer:
     """Say what differed when each host was last looked at, how, and who moved.
 
-    Asks the controller; where none runs, the record, which has no diffs. It contacts no host: `fleet plan` does. Exit
+    Where the host moved, what people ran there by hand (`fleet exec`) since it was last in sync stands beside it. Asks
+    the controller; where none runs, the record, which has no diffs. It contacts no host: `fleet plan` does. Exit
     code 0: nothing differs; 2: something does.
     """
     try:
@@ -62,24 +67,46 @@ def command(invocation: Invocation, environments: tuple[str, ...], patterns: tup
         note = "no controller runs; this is from the record\n"
     chosen = set(meant(hosts, environments, patterns))
     shown = [one for one in hosts if f"{one['environment']}/{one['name']}" in chosen]
+    now = time.time()
     most = 0 if short else 1_000_000 if invocation.verbose else LINES
     differ = [one for one in shown if one["drift"]]
     document = {"hosts": [_document(one) for one in differ]}
-    return Answer(note + render(shown, most), document, ExitCode.PENDING if differ else ExitCode.IN_SYNC)
+    by_hand = "".join(f"\n{line}" for line in beside(_by_hand(differ), now))
+    return Answer(note + render(shown, most) + by_hand, document, ExitCode.PENDING if differ else ExitCode.IN_SYNC)
 
 
 async def _recorded(app: App) -> list[dict[str, Any]]:
     async with await open_history(app) as history:
-        passes = await history.last_passes()
+        passes, execs = await history.last_passes(), await history.execs.unsettled()
     return [
-        {"environment": key[0], "name": key[1], "drift": {name: "" for name, _, _ in one.found}, "fought": []}
+        {
+            "environment": key[0],
+            "name": key[1],
+            "drift": {name: "" for name, _, _ in one.found},
+            "fought": [],
+            "execs": [_recorded_exec(record) for record in execs.get(key, ())],
+        }
         for key, one in passes.items()
         if one.verdict in DIFFERS and one.found
     ]
 
 
+def _recorded_exec(one: ExecRecord) -> dict[str, Any]:
+    """As the controller tells it."""
+    said = {name: getattr(one, name) for name in ("run", "who", "reason", "command", "status", "code")}
+    return {**said, "at": one.intended}
+
+
+def _by_hand(hosts: Sequence[Host]) -> Iterator[tuple[tuple[str, str], Sequence[Mapping[str, Any]]]]:
+    """Of hosts that moved by themselves, or where nobody knows who did."""
+    for one in hosts:
+        if {"external", ""} & set(one["drift"].values()):
+            yield (one["environment"], one["name"]), one.get("execs", ())
+
+
 def _document(host: Host) -> dict[str, Any]:
     said = {"environment": host["environment"], "host": host["name"], "drift": dict(host["drift"])}
+    said["execs"] = [{**one, "at": iso(one["at"])} for one in host.get("execs", ())]
     return {**said, "changes": host["changes"]} if "changes" in host else said
 
 

@@ -15,12 +15,13 @@ from fleet.cli.opening import open_app, open_history
 from fleet.cli.options import Invocation
 from fleet.cli.options import command as fleet_command
 from fleet.cli.printable import one_line
+from fleet.cli.render_exec import record_document, records_text
 from fleet.cli.times import iso, moment
 from fleet.errors import UsageError
 
 if TYPE_CHECKING:
     from fleet.app import App
-    from fleet.history import ChangeRecord, RunRecord
+    from fleet.history import ChangeRecord, ExecRecord, RunRecord
     from fleet.history.retention import Pruned
 
 STATUS_COLORS = {"ok": "green", "failed": "red", "conflict": "red", "unknown": "magenta", "running": "cyan"}
@@ -31,6 +32,7 @@ STATUS_COLORS = {"ok": "green", "failed": "red", "conflict": "red", "unknown": "
     examples=(
         ("fleet history", "the last runs"),
         ("fleet history 17", "every change of run 17"),
+        ("fleet history --exec", "who ran what by hand (`fleet exec`), where and why"),
         ("fleet history prune --days 90", "forget what is older"),
         ("fleet history export > history.jsonl", "everything, one JSON document a line"),
         ("fleet history --host web-1 --resource file:/etc/motd", "what happened to one file on one host"),
@@ -40,10 +42,13 @@ STATUS_COLORS = {"ok": "green", "failed": "red", "conflict": "red", "unknown": "
 @click.option("-e", "--env", "environment", default="", metavar="ENV", shell_complete=completion.environments)
 @click.option("--host", default="", metavar="HOST", help="Changes of this host.", shell_complete=completion.hosts)
 @click.option("--resource", default="", metavar="ID", help="Changes of this resource, e.g. file:/etc/motd.")
+@click.option("--exec", "by_hand", is_flag=True, help="What people ran by hand, instead; -v: what it printed.")
 @click.option("--days", type=click.FloatRange(min=0), default=90, show_default=True, help="What prune keeps.")
 @click.option("-n", "--limit", default=20, show_default=True, help="At most so many lines.")
 @click.pass_obj
-def command(invocation: Invocation, /, *, run: str | None, limit: int, days: float, **which: str) -> Answer | None:
+def command(
+    invocation: Invocation, /, *, run: str | None, limit: int, days: float, by_hand: bool, **which: str
+) -> Answer | None:
     """Show what fleet did, from its record; the latest first.
 
     prune forgets what is older than --days, but for each host's latest pass, what was cut off, and the audit. export
@@ -55,13 +60,19 @@ def command(invocation: Invocation, /, *, run: str | None, limit: int, days: flo
     if run == "prune":
         gone = run_async(_prune(app, days))
         said = f"{gone.runs:,} runs, {gone.passes:,} passes, {gone.changes:,} changes, {gone.contents:,} contents"
+        said += f", {gone.execs:,} commands by hand"
         return Answer(f"forgotten: {said}", asdict(gone))
     if run == "export":
         run_async(_export(app))
         return None
     if run is not None and not run.isdecimal():
         raise UsageError(f"expected the number of a run, prune or export, not {run!r}")
-    return _show(app, None if run is None else int(run), limit, which)
+    number = None if run is None else int(run)
+    if by_hand:
+        asked = {"run": number, "calls": limit, "environment": which["environment"], "host": which["host"]}
+        records = run_async(_by_hand(app, asked))
+        return Answer(records_text(records, invocation.verbose > 0), {"execs": [record_document(r) for r in records]})
+    return _show(app, number, limit, which)
 
 
 def _show(app: App, run: int | None, limit: int, which: dict[str, str]) -> Answer:
@@ -75,6 +86,9 @@ def _show(app: App, run: int | None, limit: int, which: dict[str, str]) -> Answe
         raise UsageError(f"there is no run {run}; `fleet history` lists them")
     head = runs_text([found]) + "\n\n" if found is not None else ""
     document = {"runs": [_run_document(found)] if found else [], "changes": [_change_document(c) for c in changes]}
+    if found is not None and found.command == "exec":
+        records = run_async(_by_hand(app, {"run": run, "environment": which["environment"], "host": which["host"]}))
+        return Answer(head + records_text(records, True), {**document, "execs": [record_document(r) for r in records]})
     return Answer(head + changes_text(changes), document)
 
 
@@ -84,7 +98,7 @@ async def _prune(app: App, days: float) -> Pruned:
 
 
 async def _export(app: App) -> None:
-    """The runs, oldest first, each with its changes; then the audit, whose chain is checked."""
+    """The runs, oldest first, each with its changes or what was run by hand; then the audit, whose chain is checked."""
     async with await open_history(app) as history:
         for one in reversed(await history.runs(-1)):
             changes = await history.changes(run=one.id, limit=-1)
@@ -93,9 +107,17 @@ async def _export(app: App) -> None:
                 **_run_document(one),
                 "changes": [_change_document(c) for c in reversed(changes)],
             }
+            if one.command == "exec":
+                records = await history.execs.all(run=one.id)
+                document["execs"] = [record_document(record) for record in reversed(records)]
             click.echo(to_json("history", Answer(document=document), None))
         for entry in await history.control.audited():
             click.echo(to_json("history", Answer(document={"type": "audit", **asdict(entry)}), None))
+
+
+async def _by_hand(app: App, asked: dict[str, Any]) -> list[ExecRecord]:
+    async with await open_history(app) as history:
+        return await history.execs.all(**asked)
 
 
 async def _runs(app: App, limit: int, environment: str) -> list[RunRecord]:
