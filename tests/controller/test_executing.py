@@ -53,6 +53,8 @@ class Hosts:
             raise TransportError(Failure.REFUSED, "nobody there")
         return _Host(self, target)
 
+    async def halt(self) -> None: ...
+
     async def aclose(self) -> None: ...
 
 
