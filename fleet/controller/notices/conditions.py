@@ -1,0 +1,103 @@
+"""What a controller says of itself → what is the case. Pure.
+
+What nobody can know now is said to be unknown, never over: a host that failed and then is out of reach has not
+recovered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from fleet.controller.notices.values import Condition, EventName, Key, Seen
+from fleet.controller.notices.words import safe
+from fleet.controller.view import ControllerView, HostView
+
+_GOOD = ("in sync", "changed")
+_BAD = ("failed", "conflict")
+_AWAY = ("unreachable", "unknown")
+_OF_HOSTS: tuple[EventName, ...] = ("drift", "failure", "unreachable")
+_NAMED = 3  # resources of a host's drift
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds that a host may be unreachable, and Git not answer, before that is news."""
+
+    unreachable: float = 900.0
+    git: float = 600.0
+
+
+def conditions(view: ControllerView, hosts: Iterable[HostView], patience: Patience) -> Seen:
+    """hosts: all of them."""
+    there: dict[Key, Condition] = {}
+    unknown: set[Key] = set()
+    followed = set()
+    for host in hosts:
+        followed.add((host.environment, host.name))
+        found = dict(_of_host(host, patience))
+        there |= {Key(event, host.environment, host.name): one for event, one in found.items()}
+        unknown |= {Key(one, host.environment, host.name) for one in _OF_HOSTS if one not in found} - _known(host)
+    there |= dict(_of_environments(view)) | dict(_of_git(view, patience))
+    return Seen(there, frozenset(unknown), frozenset(followed))
+
+
+def _of_host(host: HostView, patience: Patience) -> Iterator[tuple[EventName, Condition]]:
+    external = sorted(name for name, cause in host.drift.items() if cause == "external")
+    if host.fought:
+        names = _names(host.fought)
+        yield "drift", Condition(f"changed back again and again, so only reported for now: {names}", "fought " + names)
+    elif external and host.verdict in ("drifted", "pending"):
+        yield "drift", Condition(f"changed by somebody else: {_names(external)}", " ".join(external))
+    if host.verdict in _BAD:
+        text = safe(host.error) or ("a resource failed" if host.verdict == "failed" else "changed meanwhile")
+        left = "; it is left alone for an hour" if host.parked else ""
+        yield "failure", Condition(text + left, f"{host.verdict} {host.parked} {_like(text)}")
+    elif host.verdict in _AWAY:
+        text = safe(host.error) or "the connection was lost"
+        yield "unreachable", Condition(text, "", patience.unreachable)
+
+
+def _known(host: HostView) -> set[Key]:
+    """Of which the absence is a fact."""
+    if host.verdict in _GOOD or host.verdict == "drifted":
+        found: tuple[EventName, ...] = _OF_HOSTS
+    elif host.verdict in _BAD or host.verdict == "waiting":
+        found = ("unreachable",)
+    elif host.verdict == "pending":  # looked at, but nobody may change it: what failed was not tried again
+        found = ("unreachable", "drift")
+    else:
+        found = ()
+    return {Key(one, host.environment, host.name) for one in found}
+
+
+def _of_environments(view: ControllerView) -> Iterator[tuple[Key, Condition]]:
+    for one in view.environments:
+        if one.problems:
+            more = f" (and {len(one.problems) - 1} more)" if len(one.problems) > 1 else ""
+            text = f"commit {safe(view.head)[:12]} does not compile: {safe(one.problems[0])}{more}"
+            yield Key("refused", one.name), Condition(text, view.head)
+        if one.rollout is not None and one.rollout.state == "stopped":
+            revision = safe(one.rollout.revision)[:12]
+            text = f"the rollout of {revision} stopped: {safe(one.rollout.reason)}"
+            yield Key("stopped", one.name), Condition(text, one.rollout.revision)
+
+
+def _of_git(view: ControllerView, patience: Patience) -> Iterator[tuple[Key, Condition]]:
+    """Of all environments."""
+    if view.trouble in ("refused", "rewritten"):
+        yield Key("refused"), Condition(safe(view.git), f"{view.trouble} {view.head}")
+    elif view.trouble == "git":
+        yield Key("git"), Condition(f"Git does not answer: {safe(view.git)}", "", patience.git)
+
+
+def _names(resources: Iterable[str]) -> str:
+    names = [*resources]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(safe(one, 80) for one in names[:_NAMED]) + more
+
+
+def _like(text: str) -> str:
+    """The same for what differs in numbers alone: process ids, times, ports."""
+    return re.sub(r"\d+", "0", text)
