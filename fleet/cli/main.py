@@ -47,6 +47,7 @@ SECTIONS = {
         "unfreeze",
         "accept",
         "logs",
+        "notify",
         "service",
     ),
     "This command": ("config", "completion"),

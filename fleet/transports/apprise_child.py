@@ -1,8 +1,8 @@
-"""Sends one message with Apprise, in a process of its own: JSON on standard input, one line of JSON on standard output.
+"""Sends one message with Apprise, in a process of its own: JSON on standard input, JSON on standard output.
 
-Run as a script by `notification.py`, and imports nothing of fleet, so that it starts soon. Its own process since nothing
-else ends a library that hangs in a read, since variables of a proxy and a .netrc mean nothing to it there, and since
-what it imports stays out of the controller.
+Run as a script by `notification.py`, and imports nothing of fleet, so that it starts soon. Its own process since
+nothing else ends a library that hangs in a read, since variables of a proxy and a .netrc mean nothing to it there, and
+since what it imports stays out of the controller.
 """
 
 from __future__ import annotations

@@ -46,6 +46,7 @@ async def _serve(app: App) -> Answer:
     import time
 
     from fleet.controller.lease import lease
+    from fleet.controller.notices.notifier import beside
     from fleet.controller.notify import from_environment, watchdog
     from fleet.controller.service import Habits
     from fleet.web.app import application
@@ -58,8 +59,12 @@ async def _serve(app: App) -> Answer:
             from_environment(os.environ), Habits(settings.poll, watchdog(os.environ), retention=settings.retention)
         )
         door = door_of(settings, time.time)
+        notifier = app.notifier(service.events_)
         try:
-            async with serving(application(service, door.access, door.hook), settings.socket, door.address):
+            async with (
+                serving(application(service, door.access, door.hook), settings.socket, door.address),
+                beside(notifier, service),
+            ):
                 await service.run()
         except asyncio.CancelledError:
             return Answer("ended in order", exit_code=ExitCode.IN_SYNC)

@@ -7,7 +7,7 @@ recovered.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from fleet.controller.notices.values import Condition, EventName, Key, Seen
@@ -18,6 +18,7 @@ _GOOD = ("in sync", "changed")
 _BAD = ("failed", "conflict")
 _AWAY = ("unreachable", "unknown")
 _OF_HOSTS: tuple[EventName, ...] = ("drift", "failure", "unreachable")
+Say = Callable[[str], str]
 _NAMED = 3  # resources of a host's drift
 
 
@@ -29,21 +30,21 @@ class Patience:
     git: float = 600.0
 
 
-def conditions(view: ControllerView, hosts: Iterable[HostView], patience: Patience) -> Seen:
-    """hosts: all of them."""
+def conditions(view: ControllerView, hosts: Iterable[HostView], patience: Patience, say: Say) -> Seen:
+    """hosts: all of them. say: makes one harmless line of others' words."""
     there: dict[Key, Condition] = {}
     unknown: set[Key] = set()
     followed = set()
     for host in hosts:
         followed.add((host.environment, host.name))
-        found = dict(_of_host(host, patience))
+        found = dict(_of_host(host, patience, say))
         there |= {Key(event, host.environment, host.name): one for event, one in found.items()}
         unknown |= {Key(one, host.environment, host.name) for one in _OF_HOSTS if one not in found} - _known(host)
-    there |= dict(_of_environments(view)) | dict(_of_git(view, patience))
+    there |= dict(_of_environments(view, say)) | dict(_of_git(view, patience, say))
     return Seen(there, frozenset(unknown), frozenset(followed))
 
 
-def _of_host(host: HostView, patience: Patience) -> Iterator[tuple[EventName, Condition]]:
+def _of_host(host: HostView, patience: Patience, say: Say) -> Iterator[tuple[EventName, Condition]]:
     external = sorted(name for name, cause in host.drift.items() if cause == "external")
     if host.fought:
         names = _names(host.fought)
@@ -51,11 +52,11 @@ def _of_host(host: HostView, patience: Patience) -> Iterator[tuple[EventName, Co
     elif external and host.verdict in ("drifted", "pending"):
         yield "drift", Condition(f"changed by somebody else: {_names(external)}", " ".join(external))
     if host.verdict in _BAD:
-        text = safe(host.error) or ("a resource failed" if host.verdict == "failed" else "changed meanwhile")
+        text = say(host.error) or f"not as Git says: {_names(sorted(host.drift)) or 'a resource'}"
         left = "; it is left alone for an hour" if host.parked else ""
         yield "failure", Condition(text + left, f"{host.verdict} {host.parked} {_like(text)}")
     elif host.verdict in _AWAY:
-        text = safe(host.error) or "the connection was lost"
+        text = say(host.error) or "the connection was lost"
         yield "unreachable", Condition(text, "", patience.unreachable)
 
 
@@ -72,24 +73,24 @@ def _known(host: HostView) -> set[Key]:
     return {Key(one, host.environment, host.name) for one in found}
 
 
-def _of_environments(view: ControllerView) -> Iterator[tuple[Key, Condition]]:
+def _of_environments(view: ControllerView, say: Say) -> Iterator[tuple[Key, Condition]]:
     for one in view.environments:
         if one.problems:
             more = f" (and {len(one.problems) - 1} more)" if len(one.problems) > 1 else ""
-            text = f"commit {safe(view.head)[:12]} does not compile: {safe(one.problems[0])}{more}"
+            text = f"commit {say(view.head)[:12]} does not compile: {say(one.problems[0])}{more}"
             yield Key("refused", one.name), Condition(text, view.head)
         if one.rollout is not None and one.rollout.state == "stopped":
-            revision = safe(one.rollout.revision)[:12]
-            text = f"the rollout of {revision} stopped: {safe(one.rollout.reason)}"
+            revision = say(one.rollout.revision)[:12]
+            text = f"the rollout of {revision} stopped: {say(one.rollout.reason)}"
             yield Key("stopped", one.name), Condition(text, one.rollout.revision)
 
 
-def _of_git(view: ControllerView, patience: Patience) -> Iterator[tuple[Key, Condition]]:
+def _of_git(view: ControllerView, patience: Patience, say: Say) -> Iterator[tuple[Key, Condition]]:
     """Of all environments."""
     if view.trouble in ("refused", "rewritten"):
-        yield Key("refused"), Condition(safe(view.git), f"{view.trouble} {view.head}")
+        yield Key("refused"), Condition(say(view.git), f"{view.trouble} {view.head}")
     elif view.trouble == "git":
-        yield Key("git"), Condition(f"Git does not answer: {safe(view.git)}", "", patience.git)
+        yield Key("git"), Condition(f"Git does not answer: {say(view.git)}", "", patience.git)
 
 
 def _names(resources: Iterable[str]) -> str:

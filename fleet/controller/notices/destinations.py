@@ -85,7 +85,9 @@ def read_destinations(path: Path) -> tuple[Destination, ...]:
         raise UsageError("\n".join(problems))
     repeated = {one.name for one in found if [other.name for other in found].count(one.name) > 1}
     if repeated or len({one.id for one in found}) < len(found):
-        raise UsageError(f"{path}: the same name or URL stands there twice{': ' if repeated else ''}{', '.join(repeated)}")
+        raise UsageError(
+            f"{path}: the same name or URL stands there twice{': ' if repeated else ''}{', '.join(repeated)}"
+        )
     return tuple(found)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from fleet.controller.notices.words import safe
 from fleet.controller.standing import Moment
 from fleet.controller.view import ControllerView, EnvironmentView
 from fleet.pacing.backoff import Backoff
@@ -33,21 +32,21 @@ class Sent:
     state: State
 
 
-def wanted(view: ControllerView) -> Iterator[CommitStatus]:
-    """One for each environment."""
+def wanted(view: ControllerView, say: Callable[[str], str]) -> Iterator[CommitStatus]:
+    """One for each environment. say: makes one harmless line of others' words."""
     for one in view.environments:
         if view.trouble == "refused":
-            yield CommitStatus(one.name, view.head, "failure", f"refused: {safe(view.git)}")
+            yield CommitStatus(one.name, view.head, "failure", f"refused: {say(view.git)}")
         elif one.problems:
-            yield CommitStatus(one.name, view.head, "failure", f"does not compile: {safe(one.problems[0])}")
+            yield CommitStatus(one.name, view.head, "failure", f"does not compile: {say(one.problems[0])}")
         else:
-            yield _followed(one)
+            yield _followed(one, say)
 
 
-def _followed(one: EnvironmentView) -> CommitStatus:
+def _followed(one: EnvironmentView, say: Callable[[str], str]) -> CommitStatus:
     rollout = one.rollout
     if rollout is not None and rollout.state == "stopped":
-        return CommitStatus(one.name, one.revision, "failure", f"the rollout stopped: {safe(rollout.reason)}")
+        return CommitStatus(one.name, one.revision, "failure", f"the rollout stopped: {say(rollout.reason)}")
     if rollout is not None and rollout.state != "done":
         return CommitStatus(one.name, one.revision, "pending", f"rolling out to {rollout.hosts} of {one.hosts} hosts")
     good = sum(one.verdicts.get(name, 0) for name in GOOD)
@@ -58,9 +57,10 @@ def _followed(one: EnvironmentView) -> CommitStatus:
 
 @dataclass(slots=True)
 class Book:
-    """sent: by environment, what the server took last. failed: statuses that it did not, and are left."""
+    """sent: by environment, what the server took last. taken, failed: how many it took; did not, and are left."""
 
     sent: dict[str, Sent] = field(default_factory=dict)
+    taken: int = 0
     failed: int = 0
     _tries: dict[str, tuple[Sent, int]] = field(default_factory=dict)  # of what was not taken, and how often
     _not_before: dict[str, float] = field(default_factory=dict)
@@ -73,6 +73,7 @@ class Book:
 
     def took(self, one: CommitStatus) -> None:
         self.sent[one.environment] = Sent(one.commit, one.state)
+        self.taken += 1
         self._tries.pop(one.environment, None)
 
     def refused(self, one: CommitStatus, at: Moment, again: bool) -> bool:

@@ -29,7 +29,9 @@ _VERBS = {
 def safe(text: str, limit: int = LONGEST) -> str:
     """Others' words in one line: nothing that a terminal, HTML or a chat would act on; cut at `limit` characters."""
     text = text[: 2 * limit]
-    shown = "".join(one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode() for one in text)
+    shown = "".join(
+        one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode() for one in text
+    )
     shown = _CALLS.sub("@ ", shown.translate(_BRACKETS))
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
