@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -44,7 +45,7 @@ def test(invocation: Invocation, url: str | None) -> Answer:
     from fleet.notifying import destinations
 
     if url is not None:
-        given = click.get_text_stream("stdin").readline().strip() if url == "-" else url
+        given = sys.stdin.readline().strip() if url == "-" else url
         one = of_url(given)
         invocation.masker.add(one.secrets)
         found: Sequence[Destination] = (one,)
