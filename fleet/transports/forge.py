@@ -31,8 +31,9 @@ _STATES: Mapping[Provider, Mapping[str, str]] = {
     "gitea": {"pending": "pending", "success": "success", "failure": "failure"},
 }
 # It is so already: https://gitlab.com/gitlab-org/gitlab-foss/-/issues/25807
-_ALREADY = re.compile(rb"Cannot transition status via :(run|success|drop) from :(running|success|failed)\b")
-_SAME = {b"run": b"running", b"success": b"success", b"drop": b"failed"}
+_ALREADY = re.compile(
+    rb"Cannot transition status via :(?:(?:run|enqueue) from :running|success from :success|drop from :failed)\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +144,7 @@ class ForgeClient:
 
 
 def _already(answer: Answer) -> bool:
-    found = _ALREADY.search(answer.body) if answer.status == 400 else None
-    return found is not None and _SAME[found[1]] == found[2]
+    return answer.status == 400 and _ALREADY.search(answer.body) is not None
 
 
 def _refused(answer: Answer) -> TransportError:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,3 +51,21 @@ def test_without_anybody_to_tell_it_says_what_to_do(capsys: pytest.CaptureFixtur
     assert "notify_file" in capsys.readouterr().err
     assert run(["notify", "test", "--url", TOKEN]) == ExitCode.ERROR
     assert TOKEN not in capsys.readouterr().err
+
+
+WRONG = {
+    "FLEET_NOTIFY_FILE": "/nonexistent cannot be read",
+    "FLEET_LISTEN": "listen:",
+    "FLEET_STATUS_URL": "status_url:",
+}
+
+
+@pytest.mark.parametrize(("setting", "told"), WRONG.items())
+def test_serve_ends_with_a_setting_that_is_wrong(tmp_path: Path, setting: str, told: str) -> None:
+    """The record is open by then, and its thread would keep the process alive."""
+    (tmp_path / "environments").mkdir()
+    places = {f"FLEET_{name}": str(tmp_path / name) for name in ("STATE_DIR", "CACHE_DIR", "SOCKET")}
+    environment = {**os.environ, **places, setting: "/nonexistent", "FLEET_REPOSITORY": str(tmp_path)}
+    call = [sys.executable, "-m", "fleet.cli.main", "serve"]
+    done = subprocess.run(call, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and told in done.stderr

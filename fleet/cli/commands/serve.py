@@ -58,9 +58,8 @@ async def _serve(app: App) -> Answer:
         service = await app.service(
             from_environment(os.environ), Habits(settings.poll, watchdog(os.environ), retention=settings.retention)
         )
-        door = door_of(settings, time.time)
-        notifier = app.notifier(service.events_)
         try:
+            door, notifier = door_of(settings, time.time), app.notifier(service.events_)
             async with (
                 serving(application(service, door.access, door.hook), settings.socket, door.address),
                 beside(notifier, service),

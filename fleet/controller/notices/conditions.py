@@ -6,12 +6,11 @@ recovered.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from fleet.controller.notices.values import Condition, EventName, Key, Seen
-from fleet.controller.notices.words import safe
+from fleet.controller.notices.words import like, safe
 from fleet.controller.view import ControllerView, HostView
 
 _GOOD = ("in sync", "changed")
@@ -54,7 +53,7 @@ def _of_host(host: HostView, patience: Patience, say: Say) -> Iterator[tuple[Eve
     if host.verdict in _BAD:
         text = say(host.error) or f"not as Git says: {_names(sorted(host.drift)) or 'a resource'}"
         left = "; it is left alone for an hour" if host.parked else ""
-        yield "failure", Condition(text + left, f"{host.verdict} {host.parked} {_like(text)}")
+        yield "failure", Condition(text + left, f"{host.verdict} {host.parked} {like(text)}")
     elif host.verdict in _AWAY:
         text = say(host.error) or "the connection was lost"
         yield "unreachable", Condition(text, "", patience.unreachable)
@@ -97,8 +96,3 @@ def _names(resources: Iterable[str]) -> str:
     names = [*resources]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(safe(one, 80) for one in names[:_NAMED]) + more
-
-
-def _like(text: str) -> str:
-    """The same for what differs in numbers alone: process ids, times, ports."""
-    return re.sub(r"\d+", "0", text)

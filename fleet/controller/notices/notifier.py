@@ -28,6 +28,7 @@ from fleet.errors import HistoryError, TransportError
 
 STATUSES = "commit status"  # as a destination
 AT_ONCE = 4  # messages on their way
+GAP = 1.0  # seconds between two looks at least
 
 
 class Put(Protocol):
@@ -84,6 +85,7 @@ class Notifier:
     _error: str = ""  # of the Git server
     _kept: Remembered | None = None
     _own: str = ""  # trouble of our own, told once
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def run(self, controller: Controller) -> None:
@@ -99,7 +101,7 @@ class Notifier:
                     self._own = ""
                 except Exception as error:  # a mistake of ours: telling people stops, the service does not
                     self._troubled(error)
-                await asyncio.sleep(self.period)
+                await self._pause()
         finally:
             tasks = [
                 listening,
@@ -136,9 +138,19 @@ class Notifier:
             found.append(DestinationView(STATUSES, self._book.taken, self._book.failed, 0, self._error))
         return tuple(found)
 
+    async def _pause(self) -> None:
+        """Until the next look is due, or something happened that is worth one."""
+        await asyncio.sleep(min(GAP, self.period))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(self.period - GAP, 0.0)):
+                await self._woken.wait()
+        self._woken.clear()
+
     async def _listen(self, controller: Controller) -> None:
         """What does not last, so that no look would find it."""
         async for event in controller.events():
+            if event.type not in ("pass", "notify"):
+                self._woken.set()
             if event.type == "rollout" and event.said.get("state") == "done":
                 text = f"{self._safe(str(event.said.get('commit', '')))[:12]} is followed everywhere"
                 for line in self._lines:

@@ -36,6 +36,11 @@ def safe(text: str, limit: int = LONGEST) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
+def like(text: str, host: str = "") -> str:
+    """The same for what differs in numbers (process ids, times, addresses) or in the host's own name alone."""
+    return re.sub(r"\d+", "0", text.replace(host, "") if host else text)
+
+
 def message(batch: Batch, wall: float, per_hour: float) -> Message:
     """wall: Unix seconds now. per_hour: messages, as the limit has it."""
     groups = _groups(batch.news)
@@ -55,7 +60,7 @@ def _groups(news: Iterable[News]) -> list[list[News]]:
     """Those with the same story together, the largest of what is worst first."""
     found: dict[tuple[str, str, str, str], list[News]] = {}
     for one in news:
-        text = one.text if one.what in ("begun", "changed", "happened", "lasts") else ""
+        text = like(one.text, one.key.host) if one.what in ("begun", "changed", "happened", "lasts") else ""
         found.setdefault((one.what, one.key.event, one.key.environment, text), []).append(one)
     return sorted(found.values(), key=lambda group: (_SORTS.index(group[0].what), -len(group)))
 

@@ -155,7 +155,7 @@ class Statuses:
             return 422, b'{"message": "validation failed"}'
         before = self._states.get(said["context"])
         if self.provider == "gitlab" and before == said["state"]:
-            event = {"running": "run", "success": "success", "failed": "drop"}[said["state"]]
+            event = {"running": "enqueue", "success": "success", "failed": "drop"}[said["state"]]
             return 400, f'{{"message": "Cannot transition status via :{event} from :{before} (Reason(s): …)"}}'.encode()
         self._states[said["context"]] = said["state"]
         self.shown.append((said["context"], said["state"], said["description"], unquote(said.get("target_url", ""))))

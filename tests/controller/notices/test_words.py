@@ -44,8 +44,16 @@ def test_different_stories_are_told_apart_the_worst_and_largest_first() -> None:
     ]
 
 
+def test_what_differs_in_numbers_and_the_own_name_alone_is_one_story() -> None:
+    news = [
+        News("begun", Key("unreachable", "prod", name), f"timeout: {name} (10.0.0.{n}) did not answer")
+        for n, name in enumerate(["web-1", "web-22", "db"])
+    ]
+    assert len(message(Batch(tuple(news)), 0.0, 20).body.splitlines()) == 2
+
+
 def test_more_groups_than_a_message_holds_are_counted() -> None:
-    news = [News("begun", Key("failure", "prod", f"h{n}"), f"reason {n}") for n in range(GROUPS + 7)]
+    news = [News("begun", Key("failure", "prod", f"h{n}"), "reason " + "x" * n) for n in range(GROUPS + 7)]
     assert message(Batch(tuple(news)), 0.0, 20).body.endswith("… and 7 more, of 7 problems")
 
 
