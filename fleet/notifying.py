@@ -12,7 +12,7 @@ from fleet.controller.notices.destinations import Destination, read_destinations
 from fleet.controller.notices.notifier import Notifier, Outside
 from fleet.controller.notices.statuses import CommitStatus
 from fleet.controller.notices.values import Message
-from fleet.errors import UsageError
+from fleet.errors import TransportError, UsageError
 from fleet.masking import Masker
 from fleet.model.secret import Secret
 from fleet.settings import Settings
@@ -23,24 +23,22 @@ FILE = "told.json"
 SHORTEST = 8  # characters of a token
 
 
-def destinations(path: Path, masker: Masker) -> tuple[Destination, ...]:
-    """Raises UsageError. The masker knows their secrets from here on."""
-    found = read_destinations(path)
-    for one in found:
-        masker.add(one.secrets)
-    return found
-
-
 async def deliver(destination: Destination, message: Message) -> None:
-    """Raises TransportError, whose text is to be masked."""
-    await send(destination.url, message.title, message.body)
+    """Raises TransportError, without anything of the URL that may be a secret."""
+    try:
+        await send(destination.url, message.title, message.body)
+    except TransportError as error:
+        # Known here alone: a word that stands in a URL may be the name of an environment everywhere else.
+        masker = Masker()
+        masker.add(destination.secrets)
+        raise TransportError(error.failure, masker.text(error.message), error.hint) from None
 
 
 def notifier(settings: Settings, masker: Masker, events: Events) -> Notifier:
     """Raises UsageError: a file or an address is wrong. Nobody is asked yet."""
     told: Sequence[Destination] = ()
     if settings.notify_file is not None:
-        told = destinations(settings.notify_file, masker)
+        told = read_destinations(settings.notify_file)
     say = _statuses(settings, masker) if settings.status_url else None
     outside = Outside(deliver, say, masker.text, events.put, settings.state_dir / FILE)
     return Notifier(told, outside, clock_moment(random.random))  # jitter needs no secrecy

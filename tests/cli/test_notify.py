@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from fleet.cli.answer import Answer
+from fleet.cli.controlling import controller_lines
 from fleet.cli.exit_codes import ExitCode
 from fleet.cli.main import root, run
 from fleet.cli.options import Invocation
@@ -69,3 +71,10 @@ def test_serve_ends_with_a_setting_that_is_wrong(tmp_path: Path, setting: str, t
     call = [sys.executable, "-m", "fleet.cli.main", "serve"]
     done = subprocess.run(call, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1 and told in done.stderr
+
+
+def test_status_says_who_cannot_be_told() -> None:
+    told = [{"name": "ops", "error": ""}, {"name": "on\x1bcall", "error": "not sent within 30 s"}]
+    status = {"started": 1.0, "fetched": 1.0, "running": 0, "git": "", "record": "", "frozen": None, "told": told}
+    lines = click.unstyle("\n".join(controller_lines(status, 2.0))).splitlines()
+    assert lines[1:] == ["on\\x1bcall cannot be told: not sent within 30 s"]

@@ -41,21 +41,18 @@ def command(ctx: click.Context) -> None:
 def test(invocation: Invocation, url: str | None) -> Answer:
     """Send one test message to each destination and say what happened. Nothing is retried."""
     from fleet.cli.run_async import run_async
-    from fleet.controller.notices.destinations import of_url
-    from fleet.notifying import destinations
+    from fleet.controller.notices.destinations import of_url, read_destinations
 
     if url is not None:
         given = sys.stdin.readline().strip() if url == "-" else url
-        one = of_url(given)
-        invocation.masker.add(one.secrets)
-        found: Sequence[Destination] = (one,)
+        found: Sequence[Destination] = (of_url(given),)
     else:
         settings = settings_of(invocation, anywhere=True)
         if settings.notify_file is None:
             raise UsageError("nobody is to be told: name a file of destinations with notify_file, or one with --url")
-        found = destinations(settings.notify_file, invocation.masker)
+        found = read_destinations(settings.notify_file)
     errors = run_async(_sent(found))
-    said = {one.name: invocation.masker.text(error) for one, error in zip(found, errors, strict=True)}
+    said = {one.name: error for one, error in zip(found, errors, strict=True)}
     lines = [
         click.style("failed ", fg="red") + f" {one_line(name)}: {one_line(error, 400)}"
         if error

@@ -128,6 +128,19 @@ async def test_secrets_and_escapes_of_hosts_arrive_nowhere(tmp_path: Path) -> No
     assert "(secret db)" in text and "hunter" not in text and "\x1b" not in text and "<" not in text
 
 
+async def test_an_error_says_nothing_of_the_url_and_its_words_are_no_secrets_elsewhere(tmp_path: Path) -> None:
+    watched = Watched()
+    watched.all("failed", ["production"], error="disk full")
+    async with sink(lambda _: (404, b"")) as server:
+        there = [to(f"json://me:production@{server.place}/production/T0kenT0ken")]
+        notifier = Notifier(there, outside(tmp_path, watched), moment(), period=0.05)
+        async with running(notifier, watched):
+            await until(lambda: notifier.views() and notifier.views()[0].error)
+            error = notifier.views()[0].error
+            (one, *_) = server.requests
+    assert "404" in error and "T0ken" not in error and "production failed" in one.json["title"]
+
+
 async def test_a_finished_rollout_is_told_where_that_is_wanted(tmp_path: Path) -> None:
     watched = Watched()
     async with sink() as server:
