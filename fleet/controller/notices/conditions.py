@@ -85,7 +85,9 @@ def _of_environments(view: ControllerView, say: Say) -> Iterator[tuple[Key, Cond
 
 
 def _of_git(view: ControllerView, patience: Patience, say: Say) -> Iterator[tuple[Key, Condition]]:
-    """Of all environments."""
+    """Of all environments, and of the controller itself."""
+    if view.record:
+        yield Key("failure"), Condition(say(view.record), like(view.record))
     if view.trouble in ("refused", "rewritten"):
         yield Key("refused"), Condition(say(view.git), f"{view.trouble} {view.head}")
     elif view.trouble == "git":

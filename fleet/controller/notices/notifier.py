@@ -92,10 +92,13 @@ class Notifier:
         """Until cancelled."""
         await self._remember()
         listening = asyncio.create_task(self._listen(controller))
+        ready = False
         try:
             while True:
                 try:
-                    if controller.view().ready:  # before that nothing is known, not even what is over
+                    # Before that nothing is known, not even what is over.
+                    ready = ready or controller.view().ready
+                    if ready:
                         self.look(controller)
                         await self._keep()
                     self._own = ""

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-# drift: found and not corrected, or corrected again and again. failure: a host's pass failed. unreachable: a host, for
-# long. refused: a commit, or a rewritten history. stopped: a rollout. git: it does not answer, for long. recovery: one
-# of these ended. finished: a rollout did.
+# drift: found and not corrected, or corrected again and again. failure: a host's pass failed, or the record cannot be
+# written. unreachable: a host, for long. refused: a commit, or a rewritten history. stopped: a rollout. git: it is
+# away for long. recovery: one of these ended. finished: a rollout did.
 EventName = Literal["drift", "failure", "unreachable", "refused", "stopped", "git", "recovery", "finished"]
 EVENTS: tuple[EventName, ...] = (
     "drift", "failure", "unreachable", "refused", "stopped", "git", "recovery", "finished",

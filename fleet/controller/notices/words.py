@@ -25,6 +25,9 @@ _VERBS = {
     "recovery": ("", ""),
 }
 
+# Of the controller itself.
+_OWN = ("nothing is changed while the record cannot be written", "the record can be written again")
+
 
 def safe(text: str, limit: int = LONGEST) -> str:
     """Others' words in one line: nothing that a terminal, HTML or a chat would act on; cut at `limit` characters."""
@@ -68,7 +71,7 @@ def _groups(news: Iterable[News]) -> list[list[News]]:
 def _headline(group: Sequence[News]) -> str:
     first = group[0]
     key = first.key
-    begins, ends = _VERBS[key.event]
+    begins, ends = _VERBS[key.event] if key.host or key.event != "failure" else _OWN
     place = safe(key.environment, 80)
     if first.what == "gone":
         said = f"{_hosts(group)} no longer in Git, {begins} before"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fleet.controller.notices.conditions import Patience, conditions
@@ -70,6 +72,11 @@ def test_what_environments_and_git_say_is_told_with_commit_and_reason() -> None:
     assert event == "refused" and one.patience == 0
     event, _, one = only(view(git="no route", trouble="git"))
     assert event == "git" and one.patience == Patience().git
+
+
+def test_a_record_that_cannot_be_written_is_told() -> None:
+    event, name, one = only(replace(view(), record="the disk is full"))
+    assert (event, name, one.text) == ("failure", "", "the disk is full")
 
 
 def test_a_rollout_under_way_is_no_news() -> None:

@@ -165,7 +165,10 @@ async def test_nothing_is_told_before_the_controller_knows_anything(tmp_path: Pa
         assert not sent
         watched.said = view(environment(rollout=rollout("stopped", "h1 failed")))
         await until(lambda: sent)
-    assert "the rollout of" in sent[0].body and "h1 failed" in sent[0].body
+        assert "the rollout of" in sent[0].body and "h1 failed" in sent[0].body
+        watched.said = replace(watched.said, ready=False, record="the disk is full")  # it is ready no more
+        await until(lambda: sent[1:])
+    assert sent[1].title == "fleet: nothing is changed while the record cannot be written"
 
 
 def hours(notifier: Callable[[Callable[[], Moment]], Notifier], watched: Watched, seconds: float) -> Notifier:
