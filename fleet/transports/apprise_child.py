@@ -24,9 +24,10 @@ class _Words(logging.Handler):
 
 
 def main() -> None:
-    import apprise  # noqa: PLC0415 - not for whoever imports this file by name
-
     told = json.load(sys.stdin)
+    sys.path += [path for path in told["paths"] if path.startswith("/") and path not in sys.path]
+    import apprise  # noqa: PLC0415 - found by then
+
     words = _Words()
     logging.getLogger("apprise").addHandler(words)
     # Nothing is followed elsewhere with the message and its tokens, and nothing is kept on disk.

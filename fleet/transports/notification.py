@@ -27,9 +27,10 @@ async def send(url: str, title: str, body: str, seconds: float = SECONDS) -> Non
         )  # fmt: skip
     except OSError as error:
         raise TransportError(Failure.CHANNEL, f"no process could be started to send it: {error.strerror}") from error
+    told = json.dumps({"url": url, "title": title, "body": body, "paths": sys.path})
     try:
         async with asyncio.timeout(seconds):
-            out, err = await child.communicate(json.dumps({"url": url, "title": title, "body": body}).encode())
+            out, err = await child.communicate(told.encode())
     except TimeoutError as error:
         raise TransportError(Failure.LOST, f"not sent within {seconds:g} s") from error
     finally:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from fleet.errors import Failure, TransportError
-from fleet.transports.notification import send
+from fleet.transports.notification import CHILD, send
 from tests.controller.notices.sinks import ADDRESS, mailbox, sink
 
 pytestmark = pytest.mark.anyio
@@ -93,7 +96,15 @@ async def test_neither_a_proxy_nor_a_netrc_of_the_surroundings_is_asked(
     assert "authorization" not in server.requests[0].headers
 
 
-@pytest.mark.parametrize("url", ["slack://", "file:///etc/passwd"])
+@pytest.mark.parametrize("url", ["file:///etc/passwd"])
 async def test_a_url_that_means_nothing_is_an_error(url: str) -> None:
     with pytest.raises(TransportError, match="no URL"):
         await send(url, "t", "b")
+
+
+def test_the_sender_finds_its_library_where_the_controller_does() -> None:
+    """Also where that is a place of the user's own, which an isolated Python does not look into."""
+    told = json.dumps({"url": "nosuch://x", "title": "t", "body": "b", "paths": sys.path})
+    call = [sys.executable, "-I", "-S", str(CHILD)]
+    done = subprocess.run(call, input=told, capture_output=True, text=True, timeout=60, check=False)
+    assert "no URL of a service" in json.loads(done.stdout)["said"], done.stderr
