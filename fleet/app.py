@@ -17,6 +17,7 @@ from fleet.controller.environments import Environments
 from fleet.controller.events import Events
 from fleet.controller.executing import Asked, Call, execute, secrets_of
 from fleet.controller.loop import Loop, Quiet, clock_moment
+from fleet.controller.notices.notifier import Notifier
 from fleet.controller.notify import Notify
 from fleet.controller.one import Parts
 from fleet.controller.orders import Orders
@@ -216,6 +217,15 @@ class App:
         allowed = rules(settings, environments, orders, time.time)
         loop = Loop(environments, parts, allowed, events, Quiet(), clock_moment(random.random))
         return Service(mirror, environments, loop, orders, events, history, notify, habits)
+
+    def notifier(self, events: Events) -> Notifier | None:
+        """Tells people, and Git servers, how it goes; None where nobody is to be told. Raises UsageError."""
+        settings = self.settings
+        if settings.notify_file is None and not settings.status_url:
+            return None
+        from fleet.notifying import notifier
+
+        return notifier(settings, self.masker, events)
 
     async def closing(self, work: Awaitable[Result]) -> Result:
         """The result of `work`, with everything closed after it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -52,11 +52,15 @@ def _cache_dir() -> Path:
     return _directory("CACHE_DIRECTORY", "XDG_CACHE_HOME", ".cache")
 
 
-def _ssh_key() -> Path | None:
+def _credential(name: str) -> Callable[[], Path | None]:
     """What systemd gave to the service (systemd.exec(5), LoadCredential=)."""
-    given = os.environ.get("CREDENTIALS_DIRECTORY")
-    path = Path(given) / "ssh_key" if given else None
-    return path if path is not None and path.is_file() and path.stat().st_size else None
+
+    def found() -> Path | None:
+        given = os.environ.get("CREDENTIALS_DIRECTORY")
+        path = Path(given) / name if given else None
+        return path if path is not None and path.is_file() and path.stat().st_size else None
+
+    return found
 
 
 def _socket() -> Path:
@@ -95,7 +99,7 @@ class Settings(BaseSettings):
         description="What can be made again. Default: $CACHE_DIRECTORY, $XDG_CACHE_HOME/fleet or ~/.cache/fleet.",
     )
     key_file: AnyPath | None = Field(
-        default_factory=_ssh_key,
+        default_factory=_credential("ssh_key"),
         description="SSH key offered to hosts for which the repository names none. Default: systemd's credential "
         "ssh_key, where there is one.",
     )
@@ -132,6 +136,23 @@ class Settings(BaseSettings):
     hook_secret_file: AnyPath | None = Field(
         None,
         description="A secret a line, with which Git servers sign POST /hooks/git to say that there is something new.",
+    )
+    notify_file: AnyPath | None = Field(
+        default_factory=_credential("notify"),
+        description="Who is told of drift, failures and recovery: a YAML list of Apprise URLs, or of maps with url and "
+        "any of name, events, environments, per_hour, window, remind. Default: systemd's credential notify.",
+    )
+    status_url: str = Field(
+        "",
+        description="The repository on GitHub, GitLab, Gitea or Forgejo, where each commit is shown how it fares, such "
+        "as https://github.com/ORG/REPO or gitea+https://git.example.org/ORG/REPO. Default: none.",
+    )
+    status_token_file: AnyPath | None = Field(
+        default_factory=_credential("status_token"),
+        description="A file with the token for that. Default: systemd's credential status_token.",
+    )
+    status_link: str = Field(
+        "", description="Where such a status leads; {environment} and {commit} stand for theirs. Default: nowhere."
     )
     color: Literal["auto", "always", "never"] = Field("auto", description="Colours: only on a terminal, always, never.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="What is worth a log line.")

@@ -75,6 +75,10 @@ def controller_lines(status: Mapping[str, Any], now: float) -> list[str]:
     if status["record"]:
         said = f"nothing is changed while the record cannot be written: {one_line(status['record'], 300)}"
         lines.append(click.style(said, fg="red"))
+    for one in status.get("told", ()):
+        if one["error"]:
+            said = f"{one_line(one['name'], 80)} cannot be told: {one_line(one['error'], 300)}"
+            lines.append(click.style(said, fg="yellow"))
     if (frozen := status["frozen"]) is not None:
         why = f": {one_line(frozen['reason'])}" if frozen["reason"] else ""
         lines.append(click.style(f"frozen by {one_line(frozen['who'])} {ago(frozen['since'], now)}{why}", fg="yellow"))

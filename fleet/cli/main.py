@@ -48,6 +48,7 @@ SECTIONS = {
         "accept",
         "approve",
         "logs",
+        "notify",
         "service",
     ),
     "This command": ("config", "completion"),

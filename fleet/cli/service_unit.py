@@ -38,6 +38,11 @@ LimitNOFILE=65536
 LoadCredential=ssh_key:/etc/fleet/ssh_key
 SetCredential=ssh_key:
 LoadCredential=age:/etc/fleet/age
+# Who is told, and the token for commit statuses; neither needs to be there.
+LoadCredential=notify:/etc/fleet/notify.yaml
+SetCredential=notify:
+LoadCredential=status_token:/etc/fleet/status_token
+SetCredential=status_token:
 # It needs the network and its own three directories, and nothing else of this machine.
 NoNewPrivileges=yes
 CapabilityBoundingSet=

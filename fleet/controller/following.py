@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from fleet.controller.events import Events
 from fleet.controller.standing import Moment
+from fleet.controller.view import Trouble
 from fleet.desired.mirror import Mirror
-from fleet.errors import FleetError, GitError
+from fleet.errors import FleetError, GitError, RewrittenError
 
 GAP = 0.5  # seconds between two questions to Git at least
 
@@ -22,7 +23,7 @@ class Following:
     """take: called with each new commit; raises what is wrong with all of it. asked: called after each question.
 
     head: newest commit fetched; taken: the one that was handed on last; fetched: when Git last answered, Unix seconds,
-    0 never. error: "" or why it is not followed.
+    0 never. error: "" or why it is not followed; trouble: "" or what sort of reason that is.
     """
 
     mirror: Mirror
@@ -34,6 +35,7 @@ class Following:
     taken: str = ""
     fetched: float = 0.0
     error: str = ""
+    trouble: Trouble = ""
     _now: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def open(self) -> str:
@@ -63,8 +65,9 @@ class Following:
         """Git is asked; what is new is taken."""
         try:
             self.head = await self.mirror.fetch()
-            self.fetched, self.error = time.time(), ""
+            self.fetched, self.error, self.trouble = time.time(), "", ""
         except GitError as error:
+            self.trouble = "rewritten" if isinstance(error, RewrittenError) else "git"
             if str(error) != self.error:
                 self.events.put("git", error=str(error))
             self.error = str(error)
@@ -76,4 +79,4 @@ class Following:
                 said = str(error) if isinstance(error, FleetError) else f"fleet itself failed: {error!r}"
                 if said != self.error:
                     self.events.put("refused", commit=self.head, error=said)
-                self.error = said
+                self.error, self.trouble = said, "refused"

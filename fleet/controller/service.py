@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -23,7 +23,7 @@ from fleet.controller.orders import Orders
 from fleet.controller.queue import HostKey, Priority
 from fleet.controller.showing import change_views, environment_view, exec_view, host_view
 from fleet.controller.standing import Standing
-from fleet.controller.view import ChangeView, ControllerView, Event, ExecView, HostView
+from fleet.controller.view import ChangeView, ControllerView, DestinationView, Event, ExecView, HostView
 from fleet.converge.facts import gather
 from fleet.desired.mirror import Mirror
 from fleet.errors import FleetError, HistoryError, TransportError, UsageError
@@ -57,6 +57,7 @@ class Service:
     notify: Notify
     habits: Habits
     counted: Metrics = field(default_factory=Metrics)
+    told: Callable[[], tuple[DestinationView, ...]] = tuple
     version: str = __version__
     started: float = field(default_factory=time.time)
     ready: bool = False
@@ -233,6 +234,8 @@ class Service:
             fetched=self.following.fetched,
             git=self.following.error,
             record=self.loop.record_error,
+            trouble=self.following.trouble,
+            told=self.told(),
             queue=self.loop.queue.due(now),
             running=self.loop.running,
             frozen=self.orders.held.get(""),

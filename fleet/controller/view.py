@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from fleet.history.records import Ordered
+
+# Git does not answer; its history was rewritten; the newest commit cannot be taken at all.
+Trouble = Literal["", "git", "rewritten", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +104,23 @@ class EnvironmentView:
 
 
 @dataclass(frozen=True, slots=True)
+class DestinationView:
+    """Who is told. sent, failed: messages since the start; waiting: news that was not told yet. error: "" or why the
+    last one did not arrive."""
+
+    name: str
+    sent: int = 0
+    failed: int = 0
+    waiting: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ControllerView:
-    """head: newest commit fetched; fetched: when Git last answered; git: "" or why it does not. record: "" or why the
-    record cannot be written, so that nothing is changed. queue: hosts that are
-    due. running: passes under way. breakers: API or bastion → open | half open. ready: the first compile is done."""
+    """head: newest commit fetched; fetched: when Git last answered; git: "" or why it is not followed; trouble: what
+    sort of reason that is. record: "" or why the record cannot be written, so that nothing is changed. queue: hosts
+    that are due. running: passes under way. breakers: API or bastion → open | half open. ready: the first compile is
+    done. told: who is notified, and how that goes."""
 
     version: str
     started: float
@@ -119,11 +135,14 @@ class ControllerView:
     environments: tuple[EnvironmentView, ...]
     breakers: Mapping[str, str] = field(default_factory=dict)
     record: str = ""
+    trouble: Trouble = ""
+    told: tuple[DestinationView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened. type: pass | verdict | revision | refused | rollout | fought | parked | order | git."""
+    """Something that happened. type: pass | verdict | revision | refused | rollout | fought | parked | order | git |
+    notify."""
 
     number: int
     at: float

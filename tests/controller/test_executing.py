@@ -53,8 +53,6 @@ class Hosts:
             raise TransportError(Failure.REFUSED, "nobody there")
         return _Host(self, target)
 
-    async def halt(self) -> None: ...
-
     async def aclose(self) -> None: ...
 
 
@@ -72,6 +70,8 @@ class _Host:
             return {"exec": await self.hosts.answer(self.target)}
         finally:
             self.hosts.running -= 1
+
+    async def halt(self) -> None: ...
 
     async def aclose(self) -> None: ...
 

@@ -46,6 +46,7 @@ async def _serve(app: App) -> Answer:
     import time
 
     from fleet.controller.lease import lease
+    from fleet.controller.notices.notifier import beside
     from fleet.controller.notify import from_environment, watchdog
     from fleet.controller.service import Habits
     from fleet.web.app import application
@@ -57,9 +58,12 @@ async def _serve(app: App) -> Answer:
         service = await app.service(
             from_environment(os.environ), Habits(settings.poll, watchdog(os.environ), retention=settings.retention)
         )
-        door = door_of(settings, time.time)
         try:
-            async with serving(application(service, door.access, door.hook), settings.socket, door.address):
+            door, notifier = door_of(settings, time.time), app.notifier(service.events_)
+            async with (
+                serving(application(service, door.access, door.hook), settings.socket, door.address),
+                beside(notifier, service),
+            ):
                 await service.run()
         except asyncio.CancelledError:
             return Answer("ended in order", exit_code=ExitCode.IN_SYNC)

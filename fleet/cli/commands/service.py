@@ -27,6 +27,7 @@ NEXT = """\
 next:
   put the private key that hosts let in into /etc/fleet/ssh_key, readable to root only
   put age identities into /etc/fleet/age, ENVIRONMENT.txt each, if there are secrets
+  put who is to be told into /etc/fleet/notify.yaml, readable to root only, if anybody is
   systemctl enable --now fleet
   FLEET_SOCKET=/run/fleet/fleet.sock fleet status"""
 
