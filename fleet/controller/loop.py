@@ -72,6 +72,7 @@ class Loop:
     queue: Workqueue = field(default_factory=Workqueue)
     runs: dict[tuple[str, str], asyncio.Future[int]] = field(default_factory=dict)
     record_error: str = ""
+    retried: Counter[str] = field(default_factory=Counter)  # environment → passes that were tried again
     turned: float = 0.0  # when the loop last went round, of its own clock
     _work: dict[HostKey, _Work] = field(default_factory=dict)
     _counts: Counter[str] = field(default_factory=Counter)
@@ -172,6 +173,7 @@ class Loop:
                 self.queue.add(replace(turn, due=at.now + pause))
                 continue
             self._counts[turn.key[0]] += 1
+            self.retried[turn.key[0]] += turn.priority is Priority.RETRY
             work = self._work[turn.key] = _Work(*self._asked(turn.key, spec))
             work.task = asyncio.create_task(self._one(turn.key, work), name=spec.label)
         return self.running < self.rules.passes

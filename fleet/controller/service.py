@@ -237,6 +237,7 @@ class Service:
             frozen=self.orders.held.get(""),
             orders=tuple(self.orders.held.values()),
             environments=tuple(environment_view(*one, self.loop) for one in self.environments.places.items()),
+            breakers=self.loop.parts.sessions.breakers,
         )
 
     def hosts(self) -> Sequence[HostView]:
@@ -247,6 +248,7 @@ class Service:
         return change_views(self.loop.standings.get((environment, host), Standing()))
 
     def metrics(self, openmetrics: bool = False) -> str:
+        self.counted.carried(self.loop.parts.sessions.traffic, self.loop.retried)
         return self.counted.text(self.view(), self.hosts(), time.time(), openmetrics)
 
     def events(self, after: int = 0) -> AsyncIterator[Event]:

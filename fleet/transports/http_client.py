@@ -89,6 +89,7 @@ class ApiClient:
                 if not self._again(attempt, answer.status == 429 or (_safe(request) and answer.status >= 500)):
                     raise _refused(answer)
             await self.wait(pause)
+            self._wire.count.retries += 1
 
     def below(self, place: str) -> str:
         """The path of a place that the API named, below its URL. Raises TransportError when it is elsewhere."""

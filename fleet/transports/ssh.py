@@ -17,8 +17,10 @@ from fleet.errors import Failure, TransportError
 from fleet.model.host import Target
 from fleet.model.port import Session
 from fleet.model.step import Batch, Outcome, Report
+from fleet.model.traffic import Traffic
 from fleet.pacing.backoff import Backoff
 from fleet.transports.limits import Limits
+from fleet.transports.meter import Meter
 from fleet.transports.session import ShellSession
 from fleet.transports.ssh_channel import Link
 from fleet.transports.ssh_errors import PENALTY, classify, not_pinned
@@ -44,11 +46,12 @@ class SSHTransport:
         self._limits = limits or Limits(32, 64)
         self._key_file = key_file
         self._chance, self._wait = chance, wait
+        self._meter = Meter()
         self._bastions: dict[Target, asyncio.Task[asyncssh.SSHClientConnection]] = {}
 
     async def connect(self, target: Target) -> Session:
         """A session with its connection open. Raises TransportError; repeats only what repeating can help."""
-        link = Link(target, self.open)
+        link = Link(target, self.open, self._meter.of(target.environment))
         await link.connect()
         session = ShellSession(link, target.output_limit, target.connect_timeout, link.abort)
         return _Limited(session, target, self._limits)
@@ -59,6 +62,14 @@ class SSHTransport:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, TransportError):
                 (await task).abort()
+
+    @property
+    def traffic(self) -> Mapping[str, Traffic]:
+        return self._meter.traffic
+
+    @property
+    def breakers(self) -> Mapping[str, str]:
+        return {}
 
     async def open(self, target: Target) -> asyncssh.SSHClientConnection:
         """A connection, logged in. A bastion has had its own tries."""
@@ -73,6 +84,7 @@ class SSHTransport:
                 if attempt == TRIES or not _again(error.failure) or not self._limits.again():
                     raise
                 await self._wait(pause(error.failure, attempt, self._chance()))
+                self._meter.of(target.environment).retries += 1
             attempt += 1
 
     async def _try(self, target: Target, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
