@@ -1,0 +1,130 @@
+"""What a controller on real hosts says of itself: numbers, log lines, and what it makes of SIGHUP."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.openmetrics import parser as open_parser
+from prometheus_client.parser import text_string_to_metric_families as families
+
+from fleet.transports.controller import ControllerClient
+from tests.controller.test_metrics import samples
+from tests.e2e.conftest import Field
+from tests.e2e.test_serve import answers, everywhere, until, verdicts
+
+pytestmark = pytest.mark.hosts
+
+
+@dataclass
+class Serving:
+    """A controller that runs. log: what it writes to standard error."""
+
+    process: subprocess.Popen[bytes]
+    client: ControllerClient
+    socket: Path
+    log: Path
+
+    def lines(self, event: str = "") -> list[dict[str, Any]]:
+        """Of its log, which is JSON."""
+        said = [json.loads(line) for line in self.log.read_text().splitlines()]
+        return [one for one in said if event in ("", one["event"])]
+
+    def curl(self, accept: str = "*/*") -> str:
+        words = ["curl", "-fsS", "--noproxy", "*", "-H", f"Accept: {accept}", "--unix-socket", str(self.socket)]
+        return subprocess.run([*words, "http://fleet/metrics"], check=True, capture_output=True, text=True).stdout
+
+
+@contextmanager
+def serving(lab: Field, **settings: str) -> Iterator[Serving]:
+    socket, log = lab.root / "fleet.sock", lab.root / "log"
+    lab.lines |= {"FLEET_POLL": "1", "FLEET_SOCKET": str(socket), **settings}
+    call = [sys.executable, "-m", "fleet.cli.main", "serve"]
+    with log.open("ab") as file:
+        process = subprocess.Popen(call, cwd=lab.repository, env=lab.environment, stdout=file, stderr=file)
+    try:
+        until(lambda: process.poll() is not None or answers(socket))
+        yield Serving(process, ControllerClient(socket), socket, log)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=25) == 0, log.read_text()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        print(log.read_text())
+
+
+@contextmanager
+def moody_api() -> Iterator[tuple[str, list[str]]]:
+    """Hangs up on the first who asks, and answers all others. Its URL, and what it was asked."""
+    asked: list[str] = []
+
+    class Moody(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            if len(asked) == 1:
+                self.close_connection = True
+                return
+            body = b'{"status": "' + b"fine" * 100 + b'"}'
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *words: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Moody)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def with_api(lab: Field, url: str) -> None:
+    """The hosts' role has a file and a question to the API."""
+    api = {"url": url, "networks": ["127.0.0.0/8"], "concurrency": 1}
+    resources = {"file": {"/etc/app.conf": {"content": "one\n"}}, "http_check": {"up": {"api": "shop", "path": "/up"}}}
+    lab.write(
+        {
+            "base/environment.yaml": json.dumps({"roles": {"all": {}}, "apis": {"shop": api}, "sweep": "1s"}),
+            "base/roles/all.yaml": json.dumps({"resources": resources}),
+        }
+    )
+
+
+def test_prometheus_reads_what_hosts_and_apis_were_told_and_is_led_to_traces(lab: Field) -> None:
+    with moody_api() as (url, asked), serving(lab, FLEET_TRACE="true") as one:
+        with_api(lab, url)
+        until(lambda: everywhere(lab, "one\n"))
+        until(lambda: verdicts(one.client) == {"in sync"}, client=one.client)
+        said = samples(families(one.curl()))
+        traced = [s for f in open_parser.text_string_to_metric_families(one.curl("application/openmetrics-text"))
+                  for s in f.samples]  # fmt: skip
+    carried = {key[1:]: value for key, value in said.items() if key[0] == "fleet_bytes_total"}
+    # Labels come in alphabetical order: direction, environment, transport.
+    assert {key for key, value in carried.items() if value > 0} == {
+        (direction, "lab", way) for direction in ("sent", "received") for way in ("ssh", "http")
+    }
+    assert carried["received", "lab", "http"] > 400 and carried["sent", "lab", "ssh"] > 3000, "three preludes at least"
+    assert said["fleet_retries_total", "lab", "request"] == 1 and len(asked) > 1
+    assert said["fleet_retries_total", "lab", "handshake"] == 0
+    assert said["fleet_hosts", "lab", "in sync"] == 3 and said["fleet_breakers_open",] == 0
+    exemplars = {s.exemplar.labels["trace_id"] for s in traced if s.exemplar}
+    assert exemplars and all(len(trace) == 32 and int(trace, 16) for trace in exemplars)
