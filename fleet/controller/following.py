@@ -34,6 +34,7 @@ class Following:
     taken: str = ""
     fetched: float = 0.0
     error: str = ""
+    _silent: bool = False
     _now: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def open(self) -> str:
@@ -63,11 +64,13 @@ class Following:
         """Git is asked; what is new is taken."""
         try:
             self.head = await self.mirror.fetch()
-            self.fetched, self.error = time.time(), ""
+            if self._silent:
+                self.events.put("git")
+            self.fetched, self.error, self._silent = time.time(), "", False
         except GitError as error:
             if str(error) != self.error:
                 self.events.put("git", error=str(error))
-            self.error = str(error)
+            self.error, self._silent = str(error), True
         if self.head and self.head != self.taken:
             try:
                 await self.take(self.head)

@@ -17,6 +17,7 @@ from fleet.controller.events import Events
 from fleet.controller.one import Asked, Parts, Passed, cut_short, one_pass
 from fleet.controller.queue import HostKey, Priority, Turn, Workqueue
 from fleet.controller.standing import PARKED, Moment, Standing, after, phase
+from fleet.controller.told import told
 from fleet.converge.witness import Memory
 from fleet.errors import HistoryError
 from fleet.model.change import PassResult, Verdict
@@ -111,6 +112,12 @@ class Loop:
         """Nothing that is remembered of them counts any more."""
         for key in keys:
             self.memories.pop(key, None)
+
+    def record(self, error: str) -> None:
+        """Whether the record can be written, and why not."""
+        if bool(error) != bool(self.record_error):
+            self.events.put("record", error=error)
+        self.record_error = error
 
     def wake(self) -> None:
         self._wake.set()
@@ -219,9 +226,9 @@ class Loop:
                 await self.before(asked.spec)
             asked.run = await self._run(key)
             ended = await one_pass(asked, parts, self.watcher)
-            self.record_error = ""
+            self.record("")
         except HistoryError as error:
-            self.record_error = str(error)
+            self.record(str(error))
         except asyncio.CancelledError:
             if asked.started:
                 ended = Passed(cut_short(asked.spec, asked.started))
@@ -287,8 +294,9 @@ class Loop:
 
     def _tell(self, key: HostKey, before: Standing, now: Standing) -> None:
         assert now.last is not None
-        if before.verdict != now.verdict or now.last.outcomes:
-            self.events.put("pass", *key, verdict=now.verdict, changed=len(now.last.outcomes))
+        said = told(before.verdict, now.last, self.environments.places[key[0]].revisions.get(key[1], ""))
+        tell = self.events.put if before.verdict != now.verdict or now.last.outcomes else self.events.detail
+        tell("pass", *key, **said)
         if now.parked and not before.parked:
             self.events.put("parked", *key, verdict=now.verdict, failures=now.failures, error=str(now.last.error or ""))
         for name, one in now.fights.items():

@@ -97,7 +97,7 @@ async def one_pass(asked: Asked, parts: Parts, watcher: Watcher) -> Passed:
         # Now, while it is whole: what is made for a screen is cut, and half a secret is not known for one.
         shown = None if result.plan is None else masked_plan(result.plan, parts.masker.value)
         told, trace_id = _masked(result.error, parts.masker), parts.telemetry.trace_id
-        result = replace(result, plan=shown, error=told, run=asked.run, trace_id=trace_id)
+        result = replace(result, plan=shown, error=told, run=asked.run, id=secrets.token_hex(6), trace_id=trace_id)
         span.set(verdict=str(result.verdict), round_trips=result.round_trips)
         if _same(asked.last, result):
             await journal.looked(spec.environment, spec.name)

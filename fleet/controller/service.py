@@ -69,6 +69,7 @@ class Service:
     async def run(self) -> None:
         """Until cancelled; then what is under way is ended in order."""
         self.loop.heard, self.loop.before = self.heard, self._learn
+        self.events_.put("start", version=self.version, follows=self.mirror.url)
         await self.orders.read()
         if await self.following.open():
             await self.environments.restore(self.loop.moment().now)
@@ -87,6 +88,7 @@ class Service:
             await asyncio.gather(*tasks)
         finally:
             self.notify.stopping()
+            self.events_.put("stop")
             for one in tasks:
                 one.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -102,6 +104,8 @@ class Service:
         if not self.ready and (self.following.taken or self.environments.places):
             self.ready = True
             self.notify.ready()
+            places = self.environments.places.values()
+            self.events_.put("ready", environments=len(places), hosts=sum(len(one.spec.hosts) for one in places))
 
     async def _took(self, moved: Moved) -> None:
         for name in moved.refused:
@@ -122,7 +126,7 @@ class Service:
             try:
                 await self._roll()
             except HistoryError as error:  # tried again with the next sign of life
-                self.loop.record_error = str(error)
+                self.loop.record(str(error))
 
     async def _roll(self) -> None:
         """Hosts whose turn has come follow the new revision: none where nothing may be changed now."""

@@ -108,7 +108,8 @@ class ControllerView:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened. type: pass | verdict | revision | refused | rollout | fought | parked | order | git."""
+    """Something that happened. type: start | ready | stop | pass | revision | refused | rollout | fought | parked |
+    order | git | record | breaker | settings."""
 
     number: int
     at: float

@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 from fleet.transports.controller import ControllerClient
 from tests.controller.test_metrics import samples
 from tests.e2e.conftest import Field
-from tests.e2e.test_serve import answers, everywhere, until, verdicts
+from tests.e2e.test_serve import answers, everywhere, role, until, verdicts
 
 pytestmark = pytest.mark.hosts
 
@@ -128,3 +128,37 @@ def test_prometheus_reads_what_hosts_and_apis_were_told_and_is_led_to_traces(lab
     assert said["fleet_hosts", "lab", "in sync"] == 3 and said["fleet_breakers_open",] == 0
     exemplars = {s.exemplar.labels["trace_id"] for s in traced if s.exemplar}
     assert exemplars and all(len(trace) == 32 and int(trace, 16) for trace in exemplars)
+
+
+def test_the_log_of_a_service_is_json_and_says_what_happened_where_and_under_which_ids(lab: Field) -> None:
+    lab.write({"base/environment.yaml": "roles: {all: {}}\nsweep: 1s\n", "base/roles/all.yaml": role("one\n")})
+    port = lab.host("h-2").port
+    with serving(lab, JOURNAL_STREAM="8:1", FLEET_TRACE="true") as one:
+        until(lambda: verdicts(one.client) == {"in sync"}, client=one.client)
+        cut = f"hosts: {{gone: {{address: 127.0.0.9, connection: {{port: {port}, connect_timeout: 2}}}}}}"
+        lab.write(
+            {"off/hosts.yaml": cut, "off/known_hosts": (lab.repository / "environments/lab/known_hosts").read_text()}
+        )
+        until(lambda: [line for line in one.lines("pass") if line.get("host") == "gone"])
+        assert lab.fleet("freeze", "--reason", "incident 42").code == 0
+        lab.write({"base/roles/all.yaml": role("{{ nobody }}\n")})
+        until(lambda: one.lines("refused"))
+    found = {(line["event"], line.get("host", "")): line for line in one.lines()}
+    assert [one.lines()[0]["event"], one.lines()[-1]["event"]] == ["start", "stop"]
+    done = next(line for line in one.lines("pass") if line["host"] == "h-1")
+    head = one.lines("revision")[0]["revision"]
+    assert (done["verdict"], done["changed"], done["level"], done["environment"]) == ("changed", 1, "info", "lab")
+    assert done["revision"] == head and len(done["trace_id"]) == 32 and done["pass"] and done["time"].endswith("Z")
+    assert found["pass", "gone"]["level"] == "warning" and found["pass", "gone"]["verdict"] == "unreachable"
+    assert (
+        found["order", ""]["message"].endswith("asks: freeze: incident 42") and found["refused", ""]["level"] == "error"
+    )
+    # A sweep that finds nothing is no line: two passes a host were news, and hundreds were none.
+    assert len([line for line in one.lines("pass") if line["host"] == "h-1"]) <= 4
+
+
+def test_off_systemd_the_log_is_text_and_debug_has_every_pass(lab: Field) -> None:
+    lab.write({"base/environment.yaml": "roles: {all: {}}\nsweep: 1s\n", "base/roles/all.yaml": role("one\n")})
+    with serving(lab, FLEET_LOG_LEVEL="debug") as one:
+        until(lambda: one.log.read_text().count("debug   lab/h-3: in sync") > 2)
+        assert " info    lab/h-1: changed, 1 changed" in one.log.read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -34,11 +35,14 @@ def command(invocation: Invocation) -> Answer:
     manager, ends it in order: steps that are under way are finished, for a while.
     """
     from fleet.app import App
+    from fleet.cli.log_lines import is_json, log_lines
     from fleet.cli.run_async import run_async
 
     settings = settings_of(invocation, anywhere=True)
     app = App(settings, masker=invocation.masker) if settings.remote else open_app(invocation)
-    return run_async(_serve(app))
+    with log_lines(app.settings, os.environ, sys.stderr, invocation.masker):
+        said = run_async(_serve(app), stopping=lambda: None)  # the log says it
+    return Answer("", said.document, said.exit_code) if is_json(app.settings, os.environ, sys.stderr) else said
 
 
 async def _serve(app: App) -> Answer:
