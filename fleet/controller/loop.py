@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from fleet.controller.environments import Environments
 from fleet.controller.events import Events
 from fleet.controller.one import Asked, Parts, Passed, cut_short, one_pass
+from fleet.controller.outages import WHY, Outages
 from fleet.controller.queue import HostKey, Priority, Turn, Workqueue
 from fleet.controller.standing import PARKED, Moment, Standing, after, phase
 from fleet.controller.told import told
@@ -72,6 +73,7 @@ class Loop:
     memories: dict[HostKey, Memory] = field(default_factory=dict)
     queue: Workqueue = field(default_factory=Workqueue)
     runs: dict[tuple[str, str], asyncio.Future[int]] = field(default_factory=dict)
+    outages: Outages = field(default_factory=Outages)
     record_error: str = ""
     retried: Counter[str] = field(default_factory=Counter)  # environment → passes that were tried again
     turned: float = 0.0  # when the loop last went round, of its own clock
@@ -102,11 +104,12 @@ class Loop:
             self.queue.add(Turn(key, at.now + period * phase(key), Priority.SWEEP, "first look"))
         self.wake()
 
-    def forget(self, keys: Iterable[HostKey]) -> None:
+    def forget(self, keys: Collection[HostKey]) -> None:
         for key in keys:
             self.queue.forget(key)
             self.standings.pop(key, None)
             self.memories.pop(key, None)
+        self.outages.forget(keys)
 
     def doubt(self, keys: Iterable[HostKey]) -> None:
         """Nothing that is remembered of them counts any more."""
@@ -175,10 +178,15 @@ class Loop:
             if spec is None:
                 self.queue.done(turn.key)
                 continue
-            if turn.priority is Priority.RETRY and (pause := self._retry(at.now)) > 0:
+            pause = self.outages.wait(turn, self.moment())
+            held = replace(turn, reason=WHY) if pause > 0 else turn
+            if pause <= 0 and turn.priority is Priority.RETRY:
+                pause = self._retry(at.now)
+            if pause > 0:
                 self.queue.done(turn.key)
-                self.queue.add(replace(turn, due=at.now + pause))
+                self.queue.add(replace(held, due=at.now + pause))
                 continue
+            self.outages.begin(turn, at.now)
             self._counts[turn.key[0]] += 1
             self.retried[turn.key[0]] += turn.priority is Priority.RETRY
             work = self._work[turn.key] = _Work(*self._asked(turn.key, spec))
@@ -268,6 +276,8 @@ class Loop:
         self._counts[key[0]] -= 1
         at, spec = self.moment(), self.environments.host(key)
         self.queue.done(key)
+        for turn in self.outages.ended(key, None if ended is None else ended.result.verdict, at):
+            self.queue.add(turn)
         if spec is None:
             self.forget([key])
         elif ended is None:

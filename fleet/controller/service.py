@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -24,6 +24,7 @@ from fleet.controller.queue import HostKey, Priority
 from fleet.controller.showing import change_views, environment_view, host_view
 from fleet.controller.standing import Standing
 from fleet.controller.view import ChangeView, ControllerView, Event, HostView
+from fleet.controller.watched import Watched
 from fleet.converge.facts import gather
 from fleet.desired.mirror import Mirror
 from fleet.errors import FleetError, HistoryError, TransportError
@@ -61,9 +62,11 @@ class Service:
     started: float = field(default_factory=time.time)
     ready: bool = False
     following: Following = field(init=False)
+    watched: Watched = field(init=False)
     _rolled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        self.watched = Watched(self.events_)
         self.following = Following(self.mirror, self.events_, self.loop.moment, self._take, self._asked)
 
     async def run(self) -> None:
@@ -223,6 +226,10 @@ class Service:
             await asyncio.sleep(pause)
             late.append(self.loop.moment().now - began - pause)
             self.counted.delayed(max(late))
+            self.watched.tell(self._breakers())
+
+    def _breakers(self) -> Mapping[str, str]:
+        return {**self.loop.outages.states(self.loop.moment().now), **self.loop.parts.sessions.breakers}
 
     # -- what it says -------------------------------------------------------------------------------------------
 
@@ -241,7 +248,7 @@ class Service:
             frozen=self.orders.held.get(""),
             orders=tuple(self.orders.held.values()),
             environments=tuple(environment_view(*one, self.loop) for one in self.environments.places.items()),
-            breakers=self.loop.parts.sessions.breakers,
+            breakers=self._breakers(),
         )
 
     def hosts(self) -> Sequence[HostView]:

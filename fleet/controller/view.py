@@ -89,7 +89,8 @@ class EnvironmentView:
 class ControllerView:
     """head: newest commit fetched; fetched: when Git last answered; git: "" or why it does not. record: "" or why the
     record cannot be written, so that nothing is changed. queue: hosts that are
-    due. running: passes under way. breakers: API or bastion → open | half open. ready: the first compile is done."""
+    due. running: passes under way. breakers: environment, bastion or API →
+    open (left alone) | half open (tried). ready: the first compile is done."""
 
     version: str
     started: float

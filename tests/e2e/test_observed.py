@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client.openmetrics import parser as open_parser
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from fleet.transports.controller import ControllerClient
-from tests.controller.test_metrics import samples
+from tests.controller.test_metrics import open_families, samples
 from tests.e2e.conftest import Field
 from tests.e2e.test_serve import answers, everywhere, role, until, verdicts
 
@@ -114,8 +113,8 @@ def test_prometheus_reads_what_hosts_and_apis_were_told_and_is_led_to_traces(lab
         with_api(lab, url)
         until(lambda: everywhere(lab, "one\n"))
         until(lambda: verdicts(one.client) == {"in sync"}, client=one.client)
-        said = samples(families(one.curl()))
-        traced = [s for f in open_parser.text_string_to_metric_families(one.curl("application/openmetrics-text"))
+        said = samples(read(one.curl()))
+        traced = [s for f in open_families(one.curl("application/openmetrics-text"))
                   for s in f.samples]  # fmt: skip
     carried = {key[1:]: value for key, value in said.items() if key[0] == "fleet_bytes_total"}
     # Labels come in alphabetical order: direction, environment, transport.
