@@ -94,7 +94,7 @@ class Outages:
                 del self._networks[environment]
 
     def states(self, now: float) -> Mapping[str, str]:
-        """ "environment NAME" → open | half open."""
+        """Name → open | half open; each as "environment NAME"."""
         found = {name: one.breaker.state(now) for name, one in self._networks.items()}
         return {f"environment {name}": state for name, state in found.items() if state != "closed"}
 

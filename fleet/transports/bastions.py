@@ -21,6 +21,8 @@ FAILURES = 2  # each has had its own tries
 REST = Backoff(base=10.0, cap=60.0)
 REFUSED = 600.0  # seconds until a bastion that let nobody in is asked once more
 
+STALE = 900.0  # seconds after which nobody is behind it any more: each host is tried more often than that
+
 
 class Connection(Protocol):
     def is_closed(self) -> bool: ...
@@ -33,12 +35,13 @@ C = TypeVar("C", bound=Connection)
 
 @dataclass(slots=True)
 class _Bastion(Generic[C]):
-    """error: why it could not be reached when it was last tried, at `failed`."""
+    """error: why it could not be reached when it was last tried, at `failed`. asked: when somebody last wanted it."""
 
     breaker: Breaker = field(default_factory=lambda: Breaker(FAILURES, REST))
     task: asyncio.Task[C] | None = None
     error: TransportError | None = None
     failed: float = 0.0
+    asked: float = 0.0
 
 
 class Bastions(Generic[C]):
@@ -54,6 +57,7 @@ class Bastions(Generic[C]):
     async def get(self, target: Target) -> C:
         """Raises TransportError, which names the bastion."""
         one = self._known.setdefault(target, _Bastion())
+        one.asked = self._now()
         if one.task is None or self._gone(one):
             pause = one.breaker.wait(self._now())
             if pause > 0 and one.error is not None:
@@ -68,9 +72,11 @@ class Bastions(Generic[C]):
 
     @property
     def breakers(self) -> Mapping[str, str]:
-        """ "bastion HOST" → open | half open. Of two ways to one, the worse."""
+        """Those that are wanted, as "bastion HOST" → open | half open. Of two ways to one, the worse."""
         found: dict[str, str] = {}
         for target, one in self._known.items():
+            if self._now() - one.asked > STALE:
+                continue
             state, name = one.breaker.state(self._now()), f"bastion {target.host}"
             if state == "open" or (state == "half open" and name not in found):
                 found[name] = state

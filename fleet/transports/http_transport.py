@@ -12,6 +12,7 @@ from fleet.model.host import Target
 from fleet.model.port import Session
 from fleet.model.secret import Secret, SecretSource
 from fleet.model.traffic import Traffic
+from fleet.transports.bastions import STALE
 from fleet.transports.gate import Gate, real_clock
 from fleet.transports.http import HttpSession
 from fleet.transports.http_address import Resolve, resolve
@@ -54,7 +55,8 @@ class HttpTransport:
     @property
     def breakers(self) -> Mapping[str, str]:
         """By scheme and authority, shared by all environments that ask there."""
-        states = {name: gate.breaker.state(gate.clock.now()) for name, gate in self._gates.items()}
+        wanted = {name: gate for name, gate in self._gates.items() if gate.clock.now() - gate.asked <= STALE}
+        states = {name: gate.breaker.state(gate.clock.now()) for name, gate in wanted.items()}
         return {f"{scheme}://{place}": state for (scheme, place), state in states.items() if state != "closed"}
 
     async def _client(self, api: Api) -> ApiClient:

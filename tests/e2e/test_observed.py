@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families as families
+from prometheus_client.parser import text_string_to_metric_families
 
 from fleet.transports.controller import ControllerClient
 from tests.controller.test_metrics import open_families, samples
@@ -23,6 +23,8 @@ from tests.e2e.conftest import Field
 from tests.e2e.test_serve import answers, everywhere, role, until, verdicts
 
 pytestmark = pytest.mark.hosts
+
+families: Callable[[str], Iterable[Any]] = text_string_to_metric_families
 
 
 @dataclass
@@ -113,7 +115,7 @@ def test_prometheus_reads_what_hosts_and_apis_were_told_and_is_led_to_traces(lab
         with_api(lab, url)
         until(lambda: everywhere(lab, "one\n"))
         until(lambda: verdicts(one.client) == {"in sync"}, client=one.client)
-        said = samples(read(one.curl()))
+        said = samples(families(one.curl()))
         traced = [s for f in open_families(one.curl("application/openmetrics-text"))
                   for s in f.samples]  # fmt: skip
     carried = {key[1:]: value for key, value in said.items() if key[0] == "fleet_bytes_total"}
