@@ -10,7 +10,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fleet import __version__
 from fleet.controller.environments import Environments, Moved
@@ -64,6 +64,7 @@ class Service:
     following: Following = field(init=False)
     watched: Watched = field(init=False)
     _rolled: asyncio.Event = field(default_factory=asyncio.Event)
+    _forget: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.watched = Watched(self.events_)
@@ -179,6 +180,14 @@ class Service:
             changed = await self.environments.learn(spec.environment)
             self.loop.ask([(spec.environment, name) for name in changed], Priority.REVISION, "what hosts say changed")
 
+    def retime(self, poll: float, retention: float) -> None:
+        """See Habits; at once: Git is asked, and what is too old is forgotten."""
+        before, self.habits = self.habits, replace(self.habits, poll=poll, retention=retention)
+        if before.poll != poll:
+            self.following.look()
+        if before.retention != retention:
+            self._forget.set()
+
     def _current(self, at: tuple[str, str]) -> bool:
         place = self.environments.places.get(at[0])
         return place is not None and at[1] in place.revisions.values()
@@ -208,9 +217,12 @@ class Service:
 
     async def _forgetting(self) -> None:
         while True:
+            self._forget.clear()
             with suppress(HistoryError):  # the next time, then
                 await self.history.prune(time.time() - self.habits.retention * 86_400)
-            await asyncio.sleep(6 * 3600)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(6 * 3600):
+                    await self._forget.wait()
 
     async def _live(self) -> None:
         """The watchdog is fed only while the loop goes round. How late we wake is how late everybody does."""

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
+import socket as socket_module
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fleet.transports.controller import ControllerClient
 from tests.controller.test_metrics import open_families, samples
+from tests.desired.remotes import free_port
 from tests.e2e.conftest import Field
 from tests.e2e.test_serve import answers, everywhere, role, until, verdicts
 
@@ -37,8 +41,8 @@ class Serving:
     log: Path
 
     def lines(self, event: str = "") -> list[dict[str, Any]]:
-        """Of its log, which is JSON."""
-        said = [json.loads(line) for line in self.log.read_text().splitlines()]
+        """Of its log, which is JSON; what is just being written is left for the next time."""
+        said = [json.loads(line) for line in self.log.read_text().rpartition("\n")[0].splitlines()]
         return [one for one in said if event in ("", one["event"])]
 
     def curl(self, accept: str = "*/*") -> str:
@@ -49,7 +53,7 @@ class Serving:
 @contextmanager
 def serving(lab: Field, **settings: str) -> Iterator[Serving]:
     socket, log = lab.root / "fleet.sock", lab.root / "log"
-    lab.lines |= {"FLEET_POLL": "1", "FLEET_SOCKET": str(socket), **settings}
+    lab.lines |= {"FLEET_POLL": "1", "FLEET_SOCKET": str(socket), "FLEET_LOG_FORMAT": "json", **settings}
     call = [sys.executable, "-m", "fleet.cli.main", "serve"]
     with log.open("ab") as file:
         process = subprocess.Popen(call, cwd=lab.repository, env=lab.environment, stdout=file, stderr=file)
@@ -134,7 +138,7 @@ def test_prometheus_reads_what_hosts_and_apis_were_told_and_is_led_to_traces(lab
 def test_the_log_of_a_service_is_json_and_says_what_happened_where_and_under_which_ids(lab: Field) -> None:
     lab.write({"base/environment.yaml": "roles: {all: {}}\nsweep: 1s\n", "base/roles/all.yaml": role("one\n")})
     port = lab.host("h-2").port
-    with serving(lab, JOURNAL_STREAM="8:1", FLEET_TRACE="true") as one:
+    with serving(lab, JOURNAL_STREAM="8:1", FLEET_TRACE="true", FLEET_LOG_FORMAT="auto") as one:
         until(lambda: verdicts(one.client) == {"in sync"}, client=one.client)
         cut = f"hosts: {{gone: {{address: 127.0.0.9, connection: {{port: {port}, connect_timeout: 2}}}}}}"
         lab.write(
@@ -158,8 +162,119 @@ def test_the_log_of_a_service_is_json_and_says_what_happened_where_and_under_whi
     assert len([line for line in one.lines("pass") if line["host"] == "h-1"]) <= 4
 
 
+def test_an_environment_whose_network_is_down_is_told_everywhere_and_the_others_go_on(lab: Field) -> None:
+    port = free_port("127.93.2.1")
+    names = [f"o-{n}" for n in range(8)]
+    hosts = {name: {"address": "127.93.2.1", "connection": {"port": port}} for name in names}
+    pinned = lab.sandbox.hosts[0].known_hosts_line.split(maxsplit=1)[1]
+    lab.write(
+        {
+            "base/environment.yaml": "roles: {all: {}}\nsweep: 1s\nrollout: {waves: [100%]}\n",
+            "base/roles/all.yaml": role("one\n"),
+            "off/hosts.yaml": json.dumps({"hosts": hosts}),
+            "off/known_hosts": f"[127.93.2.1]:{port} {pinned}\n",
+        }
+    )
+    with serving(lab) as one:
+        until(lambda: "environment off" in one.client.status()["breakers"], 60, one.client)
+        until(lambda: everywhere(lab, "one\n"))
+        until(lambda: one.lines("breaker"))
+        assert "environment off" in lab.fleet("status").out and "left alone" in lab.fleet("top", "--once").out
+        said = samples(families(one.curl()))
+        lab.on("h-1", "rm /etc/app.conf")
+        until(lambda: everywhere(lab, "one\n"))
+    assert said["fleet_breaker_state", "environment off"] in (1, 2) and said["fleet_breakers_open",] == 1
+    assert said["fleet_hosts", "off", "unreachable"] == 8 and said["fleet_retries_total", "off", "handshake"] > 0
+    (told,) = one.lines("breaker")
+    assert (told["target"], told["state"], told["level"]) == ("environment off", "open", "warning")
+
+
 def test_off_systemd_the_log_is_text_and_debug_has_every_pass(lab: Field) -> None:
     lab.write({"base/environment.yaml": "roles: {all: {}}\nsweep: 1s\n", "base/roles/all.yaml": role("one\n")})
-    with serving(lab, FLEET_LOG_LEVEL="debug") as one:
+    with serving(lab, FLEET_LOG_LEVEL="debug", FLEET_LOG_FORMAT="auto") as one:
         until(lambda: one.log.read_text().count("debug   lab/h-3: in sync") > 2)
         assert " info    lab/h-1: changed, 1 changed" in one.log.read_text()
+
+
+@dataclass
+class Manager:
+    """A service manager, as far as it listens."""
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        self._socket = socket_module.socket(socket_module.AF_UNIX, socket_module.SOCK_DGRAM)
+        self._socket.bind(str(self.path))
+        self._socket.settimeout(20)
+
+    def hears(self, *wanted: str) -> None:
+        """These, in this order, whatever comes between."""
+        for one in wanted:
+            while not self._socket.recv(65536).decode().startswith(one):
+                pass
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def configure(lab: Field, **settings: object) -> None:
+    path = lab.root / "config/fleet/config.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{name}: {value}\n" for name, value in settings.items()))
+
+
+def test_sighup_reads_settings_tokens_and_hook_secrets_again_and_says_what_is_new(lab: Field) -> None:
+    lab.write({"base/environment.yaml": "roles: {all: {}}\nsweep: 1s\n", "base/roles/all.yaml": role("one\n")})
+    manager, tokens, port = Manager(lab.root / "notify"), lab.root / "tokens", free_port("127.93.1.1")
+    address = f"127.93.1.1:{port}"
+    tokens.write_text(f"ann reader {hashlib.sha256(b'old').hexdigest()}\n")
+    known = {"tokens_file": tokens, "listen": address}
+    configure(lab, poll=3600, passes=64, handshakes=8, **known)
+    settings = {"FLEET_POLL": "", "XDG_CONFIG_HOME": str(lab.root / "config"), "NOTIFY_SOCKET": str(manager.path)}
+
+    def asked(token: str) -> int:
+        with httpx.Client(trust_env=False) as client:
+            return client.get(f"http://{address}/v1/status", headers={"authorization": f"Bearer {token}"}).status_code
+
+    with closing(manager), serving(lab, **settings) as one:
+        manager.hears("READY=1")
+        until(lambda: everywhere(lab, "one\n"))
+        assert (asked("old"), asked("new")) == (200, 401)
+        tokens.write_text(f"eve operator {hashlib.sha256(b'new').hexdigest()}\n")
+        configure(lab, poll=1, passes=32, handshakes=16, retention=30, log_level="debug", **known)
+        one.process.send_signal(signal.SIGHUP)
+        manager.hears("RELOADING=1", "READY=1")
+        until(lambda: len(one.lines("settings")) == 6)
+        said = {line["name"]: (line["was"], line["now"], line["restart"]) for line in one.lines("settings")}
+        assert said == {
+            "poll": ("3600.0", "1.0", False),
+            "passes": ("64", "32", False),
+            "handshakes": ("8", "16", True),
+            "retention": ("90.0", "30.0", False),
+            "log_level": ("info", "debug", False),
+            "tokens": ("ann (reader)", "eve (operator)", False),
+        }
+        assert [line["message"] for line in one.lines("settings") if line["restart"]] == [
+            "setting handshakes: 8 -> 16: needs a restart"
+        ]
+        assert (asked("old"), asked("new")) == (401, 200)
+        until(lambda: [line for line in one.lines("pass") if line["level"] == "debug"])
+        lab.write({"base/roles/all.yaml": role("two\n")})
+        until(lambda: everywhere(lab, "two\n"))
+
+        configure(lab, poll="soon", log_level="error")
+        one.process.send_signal(signal.SIGHUP)
+        manager.hears("RELOADING=1", "READY=1")
+        until(lambda: len(one.lines("settings")) == 7)
+        refused = one.lines("settings")[-1]
+        assert "config.yaml:1:1" in refused["error"] and "soon" in refused["error"] and refused["level"] == "warning"
+        lab.write({"base/roles/all.yaml": role("three\n")})
+        until(lambda: everywhere(lab, "three\n"))
+        assert asked("new") == 200
+
+        tokens.write_text("nonsense\n")
+        configure(lab, poll=1, passes=32, **known)
+        one.process.send_signal(signal.SIGHUP)
+        until(lambda: "64 hex digits" in one.lines("settings")[-1].get("error", ""))
+        assert asked("new") == 200, "all or nothing: nobody is locked out by a slip of the pen"
+        assert "name poll, was 3600.0, now 1.0" in lab.fleet("logs").out
