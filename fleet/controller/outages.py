@@ -7,6 +7,7 @@ ever. Input: how passes ended; output: how long a next try has to wait. Pure: th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -47,8 +48,10 @@ class Outages:
         network = self._concerned(turn)
         if network is None:
             return 0.0
-        # Not all at the same moment, nor always the same one first: it may be the one that is really dead.
-        return network.breaker.wait(at.now) * (1 + at.chance / 2)
+        # Not all at the same moment, nor always the same one first: it may be the one that is really dead. And not each
+        # at a moment of its own: thousands that only wait are to cost nothing.
+        pause = network.breaker.wait(at.now) * (1 + at.chance / 2)
+        return math.ceil(at.now + pause) - at.now if pause > 0 else 0.0
 
     def begin(self, turn: Turn, now: float) -> None:
         network = self._concerned(turn)

@@ -36,29 +36,29 @@ def fallen(count: int, heals: float = float("inf")) -> dict[str, Dead]:
 
 
 def test_a_network_that_is_down_is_tried_by_single_handshakes() -> None:
-    worlds = fallen(500)
-    virtually(Rig(worlds, passes=64).run(3600))
-    settled = 500 * CONNECT / 64 + 30  # each of them is looked at once: they may not all be down
+    worlds = fallen(200)
+    virtually(Rig(worlds, passes=64).run(1800))
+    settled = 200 * CONNECT / 64 + 30  # each of them is looked at once: they may not all be down
     found = tries(list(worlds.values()), settled)
     # One in half the rest at least, on average; and never two at a time.
-    assert len(found) <= (3600 - settled) / (REST.cap / 2)
+    assert len(found) <= (1800 - settled) / (REST.cap / 2)
     assert min(b - a for a, b in pairwise(found)) >= CONNECT
-    assert len({name for name, one in worlds.items() if one.tried[-1] > settled}) > 50, "not always the same few"
+    assert len({name for name, one in worlds.items() if one.tried[-1] > settled}) > 30, "not always the same few"
 
 
 def test_it_goes_on_being_told_that_they_are_unreachable_and_since_when() -> None:
     worlds = fallen(50)
     rig = Rig(worlds)
-    virtually(rig.run(1800))
+    virtually(rig.run(900))
     stands = [rig.loop.standings["dev", name] for name in worlds]
     assert {one.verdict for one in stands} == {"unreachable"} and max(one.since for one in stands) < 120
-    assert rig.loop.outages.states(1800.0).keys() == {"environment dev"}
+    assert rig.loop.outages.states(900.0).keys() == {"environment dev"}
     assert all(rig.loop.queue.turn(("dev", name)) or rig.loop.queue.busy(("dev", name)) for name in worlds)
 
 
-@pytest.mark.parametrize("outage", [120.0, 900.0, 7200.0])
+@pytest.mark.parametrize("outage", [120.0, 900.0, 3000.0])
 def test_when_it_is_back_all_are_looked_at_within_a_minute_and_not_at_once(outage: float) -> None:
-    worlds = fallen(200, heals=outage)
+    worlds = fallen(100, heals=outage)
     rig = Rig(worlds, period=3600.0)
     virtually(rig.run(outage + 90))
     first = {name: min(at for at in one.tried if at >= outage) for name, one in worlds.items()}
@@ -73,18 +73,18 @@ def test_when_it_is_back_all_are_looked_at_within_a_minute_and_not_at_once(outag
 
 def test_other_environments_and_hosts_that_can_be_reached_do_not_notice() -> None:
     """Each host in sync is looked at every minute, in the environment that is mostly down as well."""
-    alive = {f"{env}-{n}": in_sync() for env in ("dev", "prod") for n in range(1000, 1040)}
-    rig = Rig({**fallen(400), **alive}, passes=32)
-    virtually(rig.run(1800))
+    alive = {f"{env}-{n}": in_sync() for env in ("dev", "prod") for n in range(1000, 1020)}
+    rig = Rig({**fallen(200), **alive}, passes=32)
+    virtually(rig.run(900))
     for name in alive:
         times = [at for at in rig.times(name) if at > 240]
         assert max(b - a for a, b in pairwise(times)) < 61, name
-    assert rig.loop.outages.states(1800.0).keys() == {"environment dev"}
+    assert rig.loop.outages.states(900.0).keys() == {"environment dev"}
 
 
 def test_the_minority_that_is_down_has_its_own_back_off_and_nothing_more() -> None:
-    worlds = fallen(49)
-    rig = Rig({**worlds, **{f"dev-{n}": in_sync() for n in range(100, 151)}}, period=10.0)
+    worlds = fallen(19)
+    rig = Rig({**worlds, **{f"dev-{n}": in_sync() for n in range(100, 121)}}, period=10.0)
     virtually(rig.run(1200))
     assert not rig.loop.outages.states(1200.0)
     assert all(b - a <= 320 for one in worlds.values() for a, b in pairwise(one.tried))
@@ -133,7 +133,7 @@ def test_whatever_happens_nobody_waits_for_ever_and_those_that_answer_never_wait
         now += pause
         at, turn = Moment(now, now, 0.5), Turn(("dev", str(number)), now, Priority.RETRY)
         held = outages.wait(turn, at)
-        assert held <= REST.cap * 1.5
+        assert held <= REST.cap * 1.5 + 1
         if last.get(number) not in (Verdict.UNREACHABLE, Verdict.UNKNOWN, None):
             assert held == 0
         if gone:

@@ -115,10 +115,12 @@ def with_api(lab: Field, url: str) -> None:
 
 
 def test_prometheus_reads_what_hosts_and_apis_were_told_and_is_led_to_traces(lab: Field) -> None:
-    with moody_api() as (url, asked), serving(lab, FLEET_TRACE="true") as one:
+    more = {"FLEET_TRACE": "true", "FLEET_LOG_FORMAT": "auto", "FLEET_LOG_LEVEL": "debug"}
+    with moody_api() as (url, asked), serving(lab, **more) as one:
         with_api(lab, url)
         until(lambda: everywhere(lab, "one\n"))
         until(lambda: verdicts(one.client) == {"in sync"}, client=one.client)
+        until(lambda: " debug   lab/h-3: in sync" in one.log.read_text())
         said = samples(families(one.curl()))
         traced = [s for f in open_families(one.curl("application/openmetrics-text"))
                   for s in f.samples]  # fmt: skip
@@ -133,6 +135,9 @@ def test_prometheus_reads_what_hosts_and_apis_were_told_and_is_led_to_traces(lab
     assert said["fleet_hosts", "lab", "in sync"] == 3 and said["fleet_breakers_open",] == 0
     exemplars = {s.exemplar.labels["trace_id"] for s in traced if s.exemplar}
     assert exemplars and all(len(trace) == 32 and int(trace, 16) for trace in exemplars)
+    text = one.log.read_text()
+    assert " info    lab/h-1: changed, 1 changed [trace " in text, "off systemd, the log is for people"
+    assert any(f"[trace {trace}]" in text for trace in exemplars)
 
 
 def test_the_log_of_a_service_is_json_and_says_what_happened_where_and_under_which_ids(lab: Field) -> None:
@@ -187,13 +192,6 @@ def test_an_environment_whose_network_is_down_is_told_everywhere_and_the_others_
     assert said["fleet_hosts", "off", "unreachable"] == 8 and said["fleet_retries_total", "off", "handshake"] > 0
     (told,) = one.lines("breaker")
     assert (told["target"], told["state"], told["level"]) == ("environment off", "open", "warning")
-
-
-def test_off_systemd_the_log_is_text_and_debug_has_every_pass(lab: Field) -> None:
-    lab.write({"base/environment.yaml": "roles: {all: {}}\nsweep: 1s\n", "base/roles/all.yaml": role("one\n")})
-    with serving(lab, FLEET_LOG_LEVEL="debug", FLEET_LOG_FORMAT="auto") as one:
-        until(lambda: one.log.read_text().count("debug   lab/h-3: in sync") > 2)
-        assert " info    lab/h-1: changed, 1 changed" in one.log.read_text()
 
 
 @dataclass
