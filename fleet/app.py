@@ -182,7 +182,7 @@ class App:
         )
         self.revisions.repository = mirror.repository
         environments, orders = Environments(self.revisions, history), Orders(history.control)
-        events = Events(time.time, self.masker.value, logged.write)
+        events = Events(time.time, self.masker.value, logged.write, logged.detailed)
         allowed = rules(settings, environments, orders, time.time)
         loop = Loop(environments, parts, allowed, events, Quiet(), clock_moment(random.random))
         return Service(mirror, environments, loop, orders, events, history, notify, habits)

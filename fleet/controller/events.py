@@ -13,15 +13,17 @@ KEPT = 5000
 
 
 class Events:
-    """wall: Unix seconds. mask: takes secrets out of what is said. log: writes a line of it; True: a detail."""
+    """wall: Unix seconds. mask: takes secrets out of what is said. log: writes a line of it; True: a detail. detailed:
+    whether anybody wants details now, which cost a little for each look that finds nothing."""
 
     def __init__(
         self,
         wall: Callable[[], float],
         mask: Callable[[Any], Any],
         log: Callable[[Event, bool], None] = lambda event, detail: None,
+        detailed: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._wall, self._mask, self._log = wall, mask, log
+        self._wall, self._mask, self._log, self.detailed = wall, mask, log, detailed
         self._kept: deque[Event] = deque(maxlen=KEPT)
         self._more = asyncio.Event()
         self._number = 0

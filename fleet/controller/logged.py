@@ -32,13 +32,19 @@ def write(event: Event, quiet: bool = False) -> None:
         _LOG.log(level, "%s", sentence(event), extra={"event": event.type, "fields": fields(event)})
 
 
+def detailed() -> bool:
+    return _LOG.isEnabledFor(logging.DEBUG)
+
+
 def level_of(event: Event) -> int:
     said = event.said
     match event.type:
         case "pass":
             return _PASS.get(str(said.get("verdict")), logging.INFO)
-        case "refused" | "parked" | "record":
-            return logging.ERROR if said.get("error") or event.type == "refused" else logging.INFO
+        case "refused" | "parked":
+            return logging.ERROR
+        case "record":
+            return logging.ERROR if said.get("error") else logging.INFO
         case "rollout":
             return logging.ERROR if said.get("state") == "stopped" else logging.INFO
         case "git" | "settings":
@@ -148,7 +154,7 @@ def _why(said: Said) -> str:
 _SENTENCES: Mapping[str, Callable[[Said], str]] = {
     "start": lambda said: f"fleet {said.get('version')} starts, and follows {said.get('follows')}",
     "ready": lambda said: f"ready: {_count(said, 'hosts')} in {_count(said, 'environments')}",
-    "stop": lambda said: "fleet ends: what is under way is finished, for a while",
+    "stop": lambda said: "fleet ends: what is under way is finished, for a while; a second signal ends it at once",
     "pass": _pass,
     "revision": lambda said: f"{_short(said)} is taken, it changes {_count(said, 'changed', 'hosts')}",
     "refused": _refused,

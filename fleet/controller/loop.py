@@ -304,9 +304,10 @@ class Loop:
 
     def _tell(self, key: HostKey, before: Standing, now: Standing) -> None:
         assert now.last is not None
-        said = told(before.verdict, now.last, self.environments.places[key[0]].revisions.get(key[1], ""))
-        tell = self.events.put if before.verdict != now.verdict or now.last.outcomes else self.events.detail
-        tell("pass", *key, **said)
+        news = before.verdict != now.verdict or now.last.outcomes
+        if news or self.events.detailed():
+            said = told(before.verdict, now.last, self.environments.places[key[0]].revisions.get(key[1], ""))
+            (self.events.put if news else self.events.detail)("pass", *key, **said)
         if now.parked and not before.parked:
             self.events.put("parked", *key, verdict=now.verdict, failures=now.failures, error=str(now.last.error or ""))
         for name, one in now.fights.items():

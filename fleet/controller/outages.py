@@ -22,7 +22,6 @@ LEAST = 5  # and so many of them at least: a few hosts are what their own back-o
 REST = Backoff(base=5.0, cap=30.0)
 SPREAD = 10.0  # seconds within which all have their turn once one has answered again
 WHY = "most of its environment cannot be reached"
-_DOWN = (Verdict.UNREACHABLE, Verdict.UNKNOWN)
 
 
 @dataclass(slots=True)
@@ -66,13 +65,13 @@ class Outages:
         tried = network.trial == key
         if tried:
             network.trial = None
-        if verdict in _DOWN:
+        if verdict is Verdict.UNREACHABLE:
             network.down.add(key[1])
             network.up.discard(key[1])
         elif verdict is not None:
             network.down.discard(key[1])
             network.up.add(key[1])
-        if verdict is None or verdict in _DOWN:
+        if verdict is None or verdict is Verdict.UNREACHABLE:
             if network.most():
                 if verdict is not None or tried:
                     network.breaker.failed(at.now, at.chance)
