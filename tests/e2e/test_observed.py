@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 import socket as socket_module
 import subprocess
@@ -24,6 +25,7 @@ from fleet.transports.controller import ControllerClient
 from tests.controller.test_metrics import open_families, samples
 from tests.desired.remotes import free_port
 from tests.e2e.conftest import Field
+from tests.e2e.desk import Desk
 from tests.e2e.test_serve import answers, everywhere, role, until, verdicts
 
 pytestmark = pytest.mark.hosts
@@ -276,3 +278,29 @@ def test_sighup_reads_settings_tokens_and_hook_secrets_again_and_says_what_is_ne
         until(lambda: "64 hex digits" in one.lines("settings")[-1].get("error", ""))
         assert asked("new") == 200, "all or nothing: nobody is locked out by a slip of the pen"
         assert "name poll, was 3600.0, now 1.0" in lab.fleet("logs").out
+
+
+def test_with_its_terminal_it_ends_in_order(desk: Desk) -> None:
+    """Closing the terminal sends SIGHUP as well: that asks for no settings."""
+    own = {"FLEET_STATE_DIR": str(desk.root / "state"), "FLEET_CACHE_DIR": str(desk.root / "cache")}
+    own["FLEET_SOCKET"] = str(desk.root / "fleet.sock")
+    lines = {k: v for k, v in os.environ.items() if not k.startswith(("FLEET_", "OTEL_"))} | own
+    call = ["setsid", "--ctty", "--wait", sys.executable, "-m", "fleet.cli.main", "serve"]
+    leader, follower = os.openpty()
+    process = subprocess.Popen(
+        call, cwd=desk.root / "repository", env=lines, stdin=follower, stdout=follower, stderr=follower
+    )
+    os.close(follower)
+    try:
+        until(lambda: answers(Path(own["FLEET_SOCKET"])))
+        os.close(leader)
+        until(lambda: not answers(Path(own["FLEET_SOCKET"])))
+        process.wait(timeout=20)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    again = desk.fleet("status")
+    assert "the controller started" not in again.out and not Path(own["FLEET_SOCKET"]).exists(), (
+        "it took its socket along"
+    )
