@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fleet.controller import logged
 from fleet.controller.environments import Environments
 from fleet.controller.events import Events
 from fleet.controller.executing import Asked, Call, execute, secrets_of
@@ -213,7 +214,7 @@ class App:
         )
         self.revisions.repository = mirror.repository
         environments, orders = Environments(self.revisions, history), Orders(history.control)
-        events = Events(time.time, self.masker.value)
+        events = Events(time.time, self.masker.value, logged.write, logged.detailed)
         allowed = rules(settings, environments, orders, time.time)
         loop = Loop(environments, parts, allowed, events, Quiet(), clock_moment(random.random))
         return Service(mirror, environments, loop, orders, events, history, notify, habits)

@@ -155,7 +155,10 @@ class Settings(BaseSettings):
         "", description="Where such a status leads; {environment} and {commit} stand for theirs. Default: nowhere."
     )
     color: Literal["auto", "always", "never"] = Field("auto", description="Colours: only on a terminal, always, never.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="What is worth a log line.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is worth a log line.")
+    log_format: Literal["auto", "text", "json"] = Field(
+        "auto", description="Log lines of `fleet serve`: auto is json under systemd and text elsewhere."
+    )
     trace: bool = Field(False, description="After each run, say which hosts were slowest and where their time went.")
 
     def __init__(self, **flags: Any) -> None:

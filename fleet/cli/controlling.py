@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from fleet.cli.options import Invocation
     from fleet.transports.controller import ControllerClient
 
+BREAKERS = 5  # that are named
+
 
 def client_of(invocation: Invocation) -> ControllerClient:
     """Where it listens is a setting."""
@@ -79,6 +81,10 @@ def controller_lines(status: Mapping[str, Any], now: float) -> list[str]:
         if one["error"]:
             said = f"{one_line(one['name'], 80)} cannot be told: {one_line(one['error'], 300)}"
             lines.append(click.style(said, fg="yellow"))
+    if breakers := status.get("breakers"):
+        named = [f"{one_line(name, 60)} ({state})" for name, state in sorted(breakers.items())[:BREAKERS]]
+        more = f", and {len(breakers) - BREAKERS} more" if len(breakers) > BREAKERS else ""
+        lines.append(click.style(f"left alone, but for single tries: {', '.join(named)}{more}", fg="yellow"))
     if (frozen := status["frozen"]) is not None:
         why = f": {one_line(frozen['reason'])}" if frozen["reason"] else ""
         lines.append(click.style(f"frozen by {one_line(frozen['who'])} {ago(frozen['since'], now)}{why}", fg="yellow"))

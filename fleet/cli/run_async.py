@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import click
@@ -19,20 +19,27 @@ Result = TypeVar("Result")
 SHOW_CURSOR = "\x1b[?25h"
 
 
-def run_async(work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of `work`; on uvloop. A cancelled `work` that does not answer for itself raises KeyboardInterrupt."""
+def _stopping() -> None:
+    click.echo("\nstopping: hosts being changed are told to stop; Ctrl-C again leaves at once", err=True)
+
+
+def run_async(work: Coroutine[Any, Any, Result], stopping: Callable[[], None] = _stopping) -> Result:
+    """The result of `work`; on uvloop. A cancelled `work` that does not answer for itself raises KeyboardInterrupt.
+
+    stopping: says so when it is asked to end.
+    """
     import uvloop
 
     gc.freeze()
     gc.enable()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            return runner.run(_interruptible(work))
+            return runner.run(_interruptible(work, stopping))
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
 
 
-async def _interruptible(work: Coroutine[Any, Any, Result]) -> Result:
+async def _interruptible(work: Coroutine[Any, Any, Result], stopping: Callable[[], None]) -> Result:
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work)
     asked = False
@@ -43,7 +50,7 @@ async def _interruptible(work: Coroutine[Any, Any, Result]) -> Result:
             _leave()
         asked = True
         task.cancel()
-        click.echo("\nstopping: hosts being changed are told to stop; Ctrl-C again leaves at once", err=True)
+        stopping()
 
     for one in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(one, stop)

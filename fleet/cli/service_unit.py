@@ -15,6 +15,7 @@ StartLimitBurst=10
 Type=notify
 NotifyAccess=main
 ExecStart={program} serve
+ExecReload=/bin/kill -HUP $MAINPID
 WatchdogSec=30
 Restart=on-failure
 RestartSec=5

@@ -36,6 +36,7 @@ class Following:
     fetched: float = 0.0
     error: str = ""
     trouble: Trouble = ""
+    _silent: bool = False
     _now: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def open(self) -> str:
@@ -65,12 +66,14 @@ class Following:
         """Git is asked; what is new is taken."""
         try:
             self.head = await self.mirror.fetch()
-            self.fetched, self.error, self.trouble = time.time(), "", ""
+            if self._silent:
+                self.events.put("git")
+            self.fetched, self.error, self.trouble, self._silent = time.time(), "", "", False
         except GitError as error:
             self.trouble = "rewritten" if isinstance(error, RewrittenError) else "git"
             if str(error) != self.error:
                 self.events.put("git", error=str(error))
-            self.error = str(error)
+            self.error, self._silent = str(error), True
         if self.head and self.head != self.taken:
             try:
                 await self.take(self.head)

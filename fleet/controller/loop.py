@@ -15,8 +15,10 @@ from dataclasses import dataclass, field, replace
 from fleet.controller.environments import Environments
 from fleet.controller.events import Events
 from fleet.controller.one import Asked, Parts, Passed, cut_short, one_pass
+from fleet.controller.outages import WHY, Outages
 from fleet.controller.queue import HostKey, Priority, Turn, Workqueue
 from fleet.controller.standing import PARKED, Moment, Standing, after, phase
+from fleet.controller.told import told
 from fleet.converge.witness import Memory
 from fleet.errors import HistoryError
 from fleet.model.change import PassResult, Verdict
@@ -72,7 +74,9 @@ class Loop:
     memories: dict[HostKey, Memory] = field(default_factory=dict)
     queue: Workqueue = field(default_factory=Workqueue)
     runs: dict[tuple[str, str], asyncio.Future[int]] = field(default_factory=dict)
+    outages: Outages = field(default_factory=Outages)
     record_error: str = ""
+    retried: Counter[str] = field(default_factory=Counter)  # environment → passes that were tried again
     turned: float = 0.0  # when the loop last went round, of its own clock
     _work: dict[HostKey, _Work] = field(default_factory=dict)
     _counts: Counter[str] = field(default_factory=Counter)
@@ -102,16 +106,23 @@ class Loop:
             self.queue.add(Turn(key, at.now + period * phase(key), Priority.SWEEP, "first look"))
         self.wake()
 
-    def forget(self, keys: Iterable[HostKey]) -> None:
+    def forget(self, keys: Collection[HostKey]) -> None:
         for key in keys:
             self.queue.forget(key)
             self.standings.pop(key, None)
             self.memories.pop(key, None)
+        self.outages.forget(keys)
 
     def doubt(self, keys: Iterable[HostKey]) -> None:
         """Nothing that is remembered of them counts any more."""
         for key in keys:
             self.memories.pop(key, None)
+
+    def record(self, error: str) -> None:
+        """Whether the record can be written, and why not."""
+        if bool(error) != bool(self.record_error):
+            self.events.put("record", error=error)
+        self.record_error = error
 
     def wake(self) -> None:
         self._wake.set()
@@ -180,11 +191,17 @@ class Loop:
             if spec is None:
                 self.queue.done(turn.key)
                 continue
-            if turn.priority is Priority.RETRY and (pause := self._retry(at.now)) > 0:
+            pause = self.outages.wait(turn, self.moment())
+            held = replace(turn, reason=WHY) if pause > 0 else turn
+            if pause <= 0 and turn.priority is Priority.RETRY:
+                pause = self._retry(at.now)
+            if pause > 0:
                 self.queue.done(turn.key)
-                self.queue.add(replace(turn, due=at.now + pause))
+                self.queue.add(replace(held, due=at.now + pause))
                 continue
+            self.outages.begin(turn, at.now)
             self._counts[turn.key[0]] += 1
+            self.retried[turn.key[0]] += turn.priority is Priority.RETRY
             work = self._work[turn.key] = _Work(*self._asked(turn.key, spec))
             work.task = asyncio.create_task(self._one(turn.key, work), name=spec.label)
         return self.running < self.rules.passes
@@ -230,9 +247,9 @@ class Loop:
                 await self.before(asked.spec)
             asked.run = await self._run(key)
             ended = await one_pass(asked, parts, self.watcher)
-            self.record_error = ""
+            self.record("")
         except HistoryError as error:
-            self.record_error = str(error)
+            self.record(str(error))
         except asyncio.CancelledError:
             if asked.started:
                 ended = Passed(cut_short(asked.spec, asked.started))
@@ -272,6 +289,8 @@ class Loop:
         self._counts[key[0]] -= 1
         at, spec = self.moment(), self.environments.host(key)
         self.queue.done(key)
+        for turn in self.outages.ended(key, None if ended is None else ended.result.verdict, at):
+            self.queue.add(turn)
         if spec is None:
             self.forget([key])
         elif ended is None:
@@ -298,8 +317,10 @@ class Loop:
 
     def _tell(self, key: HostKey, before: Standing, now: Standing) -> None:
         assert now.last is not None
-        if before.verdict != now.verdict or now.last.outcomes:
-            self.events.put("pass", *key, verdict=now.verdict, changed=len(now.last.outcomes))
+        news = before.verdict != now.verdict or now.last.outcomes
+        if news or self.events.detailed():
+            said = told(before.verdict, now.last, self.environments.places[key[0]].revisions.get(key[1], ""))
+            (self.events.put if news else self.events.detail)("pass", *key, **said)
         if now.parked and not before.parked:
             self.events.put("parked", *key, verdict=now.verdict, failures=now.failures, error=str(now.last.error or ""))
         for name, one in now.fights.items():

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.openmetrics import exposition as openmetrics_format
 
 from fleet.controller.view import ControllerView, HostView
 from fleet.model.change import PassResult
+from fleet.model.traffic import Traffic
 
 SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+TARGETS = 100  # breakers that are named: in a network that is down each device is one
 _BREAKERS = {"half open": 1, "open": 2}
+_TRIES = {"ssh": "handshake", "http": "request"}
+
+
+class _Carried:
+    """Counts that transports keep, read when somebody asks."""
+
+    def __init__(self) -> None:
+        self.traffic: Mapping[tuple[str, str], Traffic] = {}
+        self.passes: Mapping[str, int] = {}
+
+    def collect(self) -> Iterable[Metric]:
+        labels = ["environment", "transport", "direction"]
+        size = CounterMetricFamily("fleet_bytes", "Sent to hosts and received from them.", labels=labels)
+        retries = CounterMetricFamily("fleet_retries", "Tries after one that failed.", labels=["environment", "of"])
+        for (transport, environment), one in self.traffic.items():
+            size.add_metric([environment, transport, "sent"], one.sent)
+            size.add_metric([environment, transport, "received"], one.received)
+            if transport in _TRIES:
+                retries.add_metric([environment, _TRIES[transport]], one.retries)
+        for environment, count in self.passes.items():
+            retries.add_metric([environment, "pass"], count)
+        return [size, retries]
 
 
 class Metrics:
@@ -24,8 +49,8 @@ class Metrics:
         self._passes = Counter("fleet_passes", "Passes that ended.", [*each, "verdict"], registry=own)
         self._seconds = Histogram("fleet_pass_seconds", "How long passes took.", each, buckets=SECONDS, registry=own)
         self._trips = Counter("fleet_round_trips", "Batches sent to hosts.", each, registry=own)
-        self._sent = Counter("fleet_bytes", "Sent to hosts and received from them.", each, registry=own)
-        self._retries = Counter("fleet_retries", "Tries after a first one that failed.", each, registry=own)
+        self._carried = _Carried()
+        own.register(self._carried)
         self._changes = Counter(
             "fleet_changes", "Changes made, by what became of them.", [*each, "status"], registry=own
         )
@@ -36,28 +61,25 @@ class Metrics:
         self._breakers = Gauge(
             "fleet_breaker_state", "2 while nothing is sent there, 1 while it is tried.", ["target"], registry=own
         )
+        self._left_alone = Gauge("fleet_breakers_open", "How many are not closed, named or not.", registry=own)
         self._queue = Gauge("fleet_queue_depth", "Hosts that are due.", registry=own)
         self._running = Gauge("fleet_passes_running", "Passes under way.", registry=own)
         self._git = Gauge("fleet_git_age_seconds", "Since Git answered last, or the start.", registry=own)
         self._frozen = Gauge("fleet_frozen", "1 while all changes are frozen.", registry=own)
         self._delay = Gauge("fleet_event_loop_delay_seconds", "The longest of the last minute.", registry=own)
 
-    def passed(self, result: PassResult, trace: str = "") -> None:
-        """trace: id under which the pass can be found, where it is traced."""
+    def passed(self, result: PassResult) -> None:
         environment = result.environment
         self._passes.labels(environment, str(result.verdict)).inc()
-        exemplar = {"trace_id": trace} if trace else None
+        exemplar = {"trace_id": result.trace_id} if result.trace_id else None
         self._seconds.labels(environment).observe(sum(result.seconds.values()), exemplar)
         self._trips.labels(environment).inc(result.round_trips)
         for one in result.outcomes.values():
             self._changes.labels(environment, str(one.status)).inc()
 
-    def carried(self, environment: str, size: int) -> None:
-        """Bytes, of both directions."""
-        self._sent.labels(environment).inc(size)
-
-    def retried(self, environment: str) -> None:
-        self._retries.labels(environment).inc()
+    def carried(self, traffic: Mapping[tuple[str, str], Traffic], passes: Mapping[str, int]) -> None:
+        """traffic: (type of transport, environment) → so far. passes: environment → passes that were tried again."""
+        self._carried.traffic, self._carried.passes = traffic, passes
 
     def delayed(self, seconds: float) -> None:
         """The longest that the event loop was late, lately."""
@@ -77,8 +99,9 @@ class Metrics:
             self._age.labels(one.name).set(max(wall - one.since, 0.0))
             self._stopped.labels(one.name).set(one.rollout is not None and one.rollout.state == "stopped")
             self._lag.labels(one.name).set(late.get(one.name, 0.0))
-        for target, state in view.breakers.items():
+        for target, state in list(view.breakers.items())[:TARGETS]:
             self._breakers.labels(target).set(_BREAKERS.get(state, 0))
+        self._left_alone.set(len(view.breakers))
         self._queue.set(view.queue)
         self._running.set(view.running)
         self._git.set(max(wall - (view.fetched or view.started), 0.0))

@@ -96,7 +96,8 @@ async def one_pass(asked: Asked, parts: Parts, watcher: Watcher) -> Passed:
             result = _broken(spec, asked.started, error)
         # Now, while it is whole: what is made for a screen is cut, and half a secret is not known for one.
         shown = None if result.plan is None else masked_plan(result.plan, parts.masker.value)
-        result = replace(result, plan=shown, error=_masked(result.error, parts.masker))
+        told, trace_id = _masked(result.error, parts.masker), parts.telemetry.trace_id
+        result = replace(result, plan=shown, error=told, run=asked.run, id=secrets.token_hex(6), trace_id=trace_id)
         span.set(verdict=str(result.verdict), round_trips=result.round_trips)
         if _same(asked.last, result):
             began = time.time() - sum(result.seconds.values())
@@ -105,7 +106,7 @@ async def one_pass(asked: Asked, parts: Parts, watcher: Watcher) -> Passed:
             if asked.last is not None and shown is not None and shown is asked.last.plan:
                 return Passed(result, asked.settled, asked.withheld)  # the last look once more, see `Memory.same`
         else:
-            await journal.record(asked.run, result, parts.telemetry.trace_id)
+            await journal.record(asked.run, result, trace_id)
         made, gone = ledger(spec, result, parts.kinds)
         if made or gone:
             await journal.keep_made(spec.environment, spec.name, made, gone)

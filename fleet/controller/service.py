@@ -10,7 +10,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fleet import __version__
 from fleet.controller.environments import Environments, Moved
@@ -24,6 +24,7 @@ from fleet.controller.queue import HostKey, Priority
 from fleet.controller.showing import change_views, environment_view, exec_view, host_view
 from fleet.controller.standing import Standing
 from fleet.controller.view import ChangeView, ControllerView, DestinationView, Event, ExecView, HostView
+from fleet.controller.watched import Watched
 from fleet.converge.facts import gather
 from fleet.desired.mirror import Mirror
 from fleet.errors import FleetError, HistoryError, TransportError, UsageError
@@ -62,14 +63,18 @@ class Service:
     started: float = field(default_factory=time.time)
     ready: bool = False
     following: Following = field(init=False)
+    watched: Watched = field(init=False)
     _rolled: asyncio.Event = field(default_factory=asyncio.Event)
+    _forget: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        self.watched = Watched(self.events_)
         self.following = Following(self.mirror, self.events_, self.loop.moment, self._take, self._asked)
 
     async def run(self) -> None:
         """Until cancelled; then what is under way is ended in order."""
         self.loop.heard, self.loop.before = self.heard, self._learn
+        self.events_.put("start", version=self.version, follows=self.mirror.url)
         await self.orders.read()
         if await self.following.open():
             await self.environments.restore(self.loop.moment().now)
@@ -88,6 +93,7 @@ class Service:
             await asyncio.gather(*tasks)
         finally:
             self.notify.stopping()
+            self.events_.put("stop")
             for one in tasks:
                 one.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -103,6 +109,8 @@ class Service:
         if not self.ready and (self.following.taken or self.environments.places):
             self.ready = True
             self.notify.ready()
+            places = self.environments.places.values()
+            self.events_.put("ready", environments=len(places), hosts=sum(len(one.spec.hosts) for one in places))
 
     async def _took(self, moved: Moved) -> None:
         for name in moved.refused:
@@ -123,7 +131,7 @@ class Service:
             try:
                 await self._roll()
             except HistoryError as error:  # tried again with the next sign of life
-                self.loop.record_error = str(error)
+                self.loop.record(str(error))
 
     async def _roll(self) -> None:
         """Hosts whose turn has come follow the new revision: none where nothing may be changed now."""
@@ -174,6 +182,14 @@ class Service:
             changed = await self.environments.learn(spec.environment)
             self.loop.ask([(spec.environment, name) for name in changed], Priority.REVISION, "what hosts say changed")
 
+    def retime(self, poll: float, retention: float) -> None:
+        """See Habits; at once: Git is asked, and what is too old is forgotten."""
+        before, self.habits = self.habits, replace(self.habits, poll=poll, retention=retention)
+        if before.poll != poll:
+            self.following.look()
+        if before.retention != retention:
+            self._forget.set()
+
     def _current(self, at: tuple[str, str]) -> bool:
         place = self.environments.places.get(at[0])
         return place is not None and at[1] in place.revisions.values()
@@ -203,9 +219,12 @@ class Service:
 
     async def _forgetting(self) -> None:
         while True:
+            self._forget.clear()
             with suppress(HistoryError):  # the next time, then
                 await self.history.prune(time.time() - self.habits.retention * 86_400)
-            await asyncio.sleep(6 * 3600)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(6 * 3600):
+                    await self._forget.wait()
 
     async def _live(self) -> None:
         """The watchdog is fed only while the loop goes round. How late we wake is how late everybody does."""
@@ -221,6 +240,10 @@ class Service:
             await asyncio.sleep(pause)
             late.append(self.loop.moment().now - began - pause)
             self.counted.delayed(max(late))
+            self.watched.tell(self._breakers())
+
+    def _breakers(self) -> Mapping[str, str]:
+        return {**self.loop.outages.states(self.loop.moment().now), **self.loop.parts.sessions.breakers}
 
     # -- what it says -------------------------------------------------------------------------------------------
 
@@ -241,6 +264,7 @@ class Service:
             frozen=self.orders.held.get(""),
             orders=tuple(self.orders.held.values()),
             environments=tuple(environment_view(*one, self.loop) for one in self.environments.places.items()),
+            breakers=self._breakers(),
         )
 
     def hosts(self) -> Sequence[HostView]:
@@ -258,6 +282,7 @@ class Service:
         return {key: [exec_view(one) for one in records] for key, records in found.items()}
 
     def metrics(self, openmetrics: bool = False) -> str:
+        self.counted.carried(self.loop.parts.sessions.traffic, self.loop.retried)
         return self.counted.text(self.view(), self.hosts(), time.time(), openmetrics)
 
     def events(self, after: int = 0) -> AsyncIterator[Event]:

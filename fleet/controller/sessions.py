@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from fleet.model.host import Target
 from fleet.model.port import Session, Transport
+from fleet.model.traffic import Traffic
 from fleet.transports.routed import RoutedSession
 
 
@@ -40,6 +41,16 @@ class Sessions:
         used = busy()
         for target in [one for one in self._open if one not in used][: len(self._open) - most]:
             await self.drop(target)
+
+    @property
+    def traffic(self) -> Mapping[tuple[str, str], Traffic]:
+        """(type of transport, environment) → what was carried so far."""
+        return {(type_, e): one for type_, t in self._transports.items() for e, one in t.traffic.items()}
+
+    @property
+    def breakers(self) -> Mapping[str, str]:
+        """What several hosts need and is not well now: see model/port.py."""
+        return {name: state for one in self._transports.values() for name, state in one.breakers.items()}
 
     async def _connect(self, target: Target) -> Session:
         own = await self._transport(target.type).connect(target)

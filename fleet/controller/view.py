@@ -119,8 +119,8 @@ class DestinationView:
 class ControllerView:
     """head: newest commit fetched; fetched: when Git last answered; git: "" or why it is not followed; trouble: what
     sort of reason that is. record: "" or why the record cannot be written, so that nothing is changed. queue: hosts
-    that are due. running: passes under way. breakers: API or bastion → open | half open. ready: the first compile is
-    done. told: who is notified, and how that goes."""
+    that are due. running: passes under way. breakers: environment, bastion or API → open (left alone) | half open
+    (tried). ready: the first compile is done. told: who is notified, and how that goes."""
 
     version: str
     started: float
@@ -141,8 +141,8 @@ class ControllerView:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened. type: pass | verdict | revision | refused | rollout | fought | parked | order | git |
-    notify."""
+    """Something that happened. type: start | ready | stop | pass | revision | refused | rollout | fought | parked |
+    order | git | record | breaker | settings | notify."""
 
     number: int
     at: float

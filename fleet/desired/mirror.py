@@ -75,6 +75,11 @@ class Mirror:
                 await self._fetched(name, newest, accepted=False)
             return self.commit
 
+    @property
+    def url(self) -> str:
+        """What is followed, as it may be shown."""
+        return self._remote.url
+
     async def accept(self, commit: str) -> None:
         """Go on from this commit, though it does not descend from the last one. Raises GitError: it is not newest."""
         async with self._bounded():

@@ -92,7 +92,8 @@ class PassResult:
 
     plan: what the first look found, and what later looks added; outcomes: per resource id, of the changes made;
     remaining: ids still not right after the last look, with why. seconds: stage → time. round_trips: batches sent.
-    causes: per resource id, why it differed.
+    causes: per resource id, why it differed. run: its number in the record, 0: none. id, trace_id:
+    by which log lines, and the trace if there is one, are found.
     """
 
     host: str
@@ -105,3 +106,6 @@ class PassResult:
     seconds: Mapping[str, float] = field(default_factory=dict)
     round_trips: int = 0
     causes: Mapping[str, Cause] = field(default_factory=dict)
+    run: int = 0
+    id: str = ""
+    trace_id: str = ""

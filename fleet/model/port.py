@@ -9,6 +9,7 @@ from fleet.model.change import PassResult, Plan
 from fleet.model.host import Target
 from fleet.model.made import Made
 from fleet.model.step import Batch, Outcome, Report
+from fleet.model.traffic import Traffic
 
 
 class Session(Protocol):
@@ -38,6 +39,17 @@ class Transport(Protocol):
     async def connect(self, target: Target) -> Session: ...
 
     async def aclose(self) -> None: ...
+
+    @property
+    def traffic(self) -> Mapping[str, Traffic]:
+        """Environment → what was carried since this transport was made."""
+        ...
+
+    @property
+    def breakers(self) -> Mapping[str, str]:
+        """Name of what several hosts need → "open" (left alone for a while) or "half open" (it is tried); those that
+        are closed are not named."""
+        ...
 
 
 class Journal(Protocol):

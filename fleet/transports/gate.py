@@ -64,6 +64,7 @@ class Gate:
         self._shares: dict[str, _Share] = {}
         self._waiting: Fair[asyncio.Future[None]] = Fair()
         self._timer: Any = None
+        self.asked = clock.now()  # when somebody last wanted a turn
 
     def join(self, environment: str, rate: float = 0, burst: float = 1, concurrency: int = 0) -> None:
         """What an environment may: starts a second, starts at once after a rest, requests at a time; 0: no limit. Said
@@ -81,7 +82,7 @@ class Gate:
     @asynccontextmanager
     async def turn(self, environment: str) -> AsyncIterator[float]:
         """The caller's turn, until the block ends; gives the seconds that it waited."""
-        began = self.clock.now()
+        began = self.asked = self.clock.now()
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.put(environment, place)
         self._next()

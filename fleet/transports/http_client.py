@@ -27,6 +27,8 @@ IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")  # RFC 9110, §9.2.2
 LATER = (429, 503)
 _NOT_SENT = (Failure.REFUSED, Failure.TIMEOUT, Failure.DNS)
 _TORN = (Failure.LOST,)
+# Seconds that a request waits for an API that fails: a restart is waited out, an outage is told at once.
+PATIENCE = 10.0
 
 
 class Noted(Protocol):
@@ -66,6 +68,8 @@ class ApiClient:
         """An answer with a 2xx status or one that the request accepts. Raises TransportError; after LOST, ANSWER and
         SERVER nobody knows whether it was carried out, after any other failure it was not."""
         attempt, renewed = 0, False
+        if (pause := self._gate.breaker.wait(self._gate.clock.now())) > PATIENCE:
+            raise TransportError(Failure.REFUSED, f"it failed again and again, and is left alone for {pause:.0f} s")
         if request.key:
             request = replace(request, headers=(*request.headers, ("idempotency-key", secrets.token_hex(16))))
         self._gate.budget.first(self._gate.clock.now())
@@ -89,6 +93,7 @@ class ApiClient:
                 if not self._again(attempt, answer.status == 429 or (_safe(request) and answer.status >= 500)):
                     raise _refused(answer)
             await self.wait(pause)
+            self._wire.count.retries += 1
 
     def below(self, place: str) -> str:
         """The path of a place that the API named, below its URL. Raises TransportError when it is elsewhere."""

@@ -11,6 +11,8 @@ from fleet.model.api import Api, Auth, Tls
 from fleet.model.host import Target
 from fleet.model.port import Session
 from fleet.model.secret import Secret, SecretSource
+from fleet.model.traffic import Traffic
+from fleet.transports.bastions import STALE
 from fleet.transports.gate import Gate, real_clock
 from fleet.transports.http import HttpSession
 from fleet.transports.http_address import Resolve, resolve
@@ -18,6 +20,7 @@ from fleet.transports.http_auth import login
 from fleet.transports.http_client import ApiClient, Span
 from fleet.transports.http_tls import context
 from fleet.transports.http_wire import Wire
+from fleet.transports.meter import Meter
 from fleet.transports.opening import opener_of
 
 # (environment, where secrets are) → the secrets, by token.
@@ -30,6 +33,7 @@ class HttpTransport:
     def __init__(self, chance: Callable[[], float], values: Values, span: Span, resolver: Resolve = resolve) -> None:
         self._chance, self._values, self._span, self._resolver = chance, values, span, resolver
         self._gates: dict[tuple[str, str], Gate] = {}
+        self._meter = Meter()
         self._clients: dict[Api, asyncio.Task[ApiClient]] = {}
 
     async def connect(self, target: Target) -> Session:
@@ -45,9 +49,15 @@ class HttpTransport:
                 await one.aclose()
 
     @property
-    def gates(self) -> Mapping[tuple[str, str], Gate]:
-        """By scheme and authority: how each API does."""
-        return self._gates
+    def traffic(self) -> Mapping[str, Traffic]:
+        return self._meter.traffic
+
+    @property
+    def breakers(self) -> Mapping[str, str]:
+        """By scheme and authority, shared by all environments that ask there."""
+        wanted = {name: gate for name, gate in self._gates.items() if gate.clock.now() - gate.asked <= STALE}
+        states = {name: gate.breaker.state(gate.clock.now()) for name, gate in wanted.items()}
+        return {f"{scheme}://{place}": state for (scheme, place), state in states.items() if state != "closed"}
 
     async def _client(self, api: Api) -> ApiClient:
         task = self._clients.get(api)
@@ -59,7 +69,7 @@ class HttpTransport:
         api = opened(api, opener_of(await self._values(api.environment, api.secrets)))
         parts = urlsplit(api.url)
         gate = self._gates.setdefault((parts.scheme, parts.netloc), Gate(real_clock(), self._chance))
-        wire = Wire(api, context(api.tls), self._resolver)
+        wire = Wire(api, context(api.tls), self._resolver, self._meter.of(api.environment))
         own = login(api.auth, api.url, wire, gate.clock.now)
         return ApiClient(api, gate, wire, own, self._span)
 

@@ -18,6 +18,7 @@ from fleet.errors import Failure, TransportError
 from fleet.model.api import Api, Tls
 from fleet.transports.http_address import Resolve, allowed, resolve
 from fleet.transports.http_tls import context
+from fleet.transports.meter import Count
 
 HOPS = 3
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -55,10 +56,12 @@ class Message:
 
 
 class Wire:
-    """Connections to whatever an Api leads to; kept open between messages."""
+    """Connections to whatever an Api leads to; kept open between messages. count: gets what they carry."""
 
-    def __init__(self, api: Api, tls: ssl.SSLContext | None = None, resolver: Resolve = resolve) -> None:
-        self._api, self._resolve, self._tls = api, resolver, tls
+    def __init__(
+        self, api: Api, tls: ssl.SSLContext | None = None, resolver: Resolve = resolve, count: Count | None = None
+    ) -> None:
+        self._api, self._resolve, self._tls, self.count = api, resolver, tls, count or Count()
         self._clients: dict[str, httpx.AsyncClient] = {}
 
     async def aclose(self) -> None:
@@ -146,7 +149,9 @@ class Wire:
             headers=[(name.encode("ascii"), _sayable(name, value)) for name, value in headers.items()],
             extensions={"sni_hostname": url.host},
         )
+        self.count.sent += _size(call.headers) + len(message.method) + len(call.url.raw_path) + len(message.body)
         answer = await client.send(call, stream=True)
+        self.count.received += _size(answer.headers)
         try:
             lower = {name.lower(): value for name, value in answer.headers.items()}
             return Answer(answer.status_code, lower, await self._body(answer))
@@ -159,9 +164,15 @@ class Wire:
         body = bytearray()
         async for piece in answer.aiter_raw(65536):
             body += piece
+            self.count.received += len(piece)
             if len(body) > self._api.limit:
                 raise TransportError(Failure.ANSWER, f"the answer is longer than {self._api.limit:,} bytes")
         return bytes(body)
+
+
+def _size(headers: httpx.Headers) -> int:
+    """As HTTP/1.1 writes them; HTTP/2 needs less."""
+    return sum(len(name) + len(value) + 4 for name, value in headers.raw)
 
 
 def _sayable(name: str, value: str) -> bytes:

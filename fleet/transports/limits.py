@@ -40,6 +40,10 @@ class Limits:
         async with self._scripts.turn(target.environment):
             yield
 
+    def now(self) -> float:
+        """Seconds of the clock that all of this goes by."""
+        return self._handshakes.clock.now()
+
     def first(self) -> None:
         """A first try of a handshake begins."""
         self._handshakes.budget.first(self._handshakes.clock.now())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fleet.errors import Failure, TransportError
 from fleet.model.host import Target
 from fleet.model.port import Session
+from fleet.model.traffic import Traffic
+from fleet.transports.meter import Count, Meter
 from fleet.transports.prelude import KILL
 from fleet.transports.session import Listener, ShellSession
 
@@ -20,34 +22,41 @@ class LocalTransport:
 
     def __init__(self, command: Sequence[str] = ("/bin/sh", "-s")) -> None:
         self._command = tuple(command)
+        self._meter = Meter()
 
     async def connect(self, target: Target) -> Session:
-        command = (*BECOME[target.become], *self._command)
+        become, count = BECOME[target.become], self._meter.of(target.environment)
 
         async def opener(listener: Listener) -> _Process:
-            return await _Process.start(command, listener, BECOME[target.become])
+            return await _Process.start((*become, *self._command), _Process(listener, become, count))
 
         return ShellSession(opener, target.output_limit, target.connect_timeout)
 
     async def aclose(self) -> None:
         return None
 
+    @property
+    def traffic(self) -> Mapping[str, Traffic]:
+        return self._meter.traffic
+
+    @property
+    def breakers(self) -> Mapping[str, str]:
+        return {}
+
 
 class _Process(asyncio.SubprocessProtocol):
     """A shell as a subprocess."""
 
-    def __init__(self, listener: Listener, become: Sequence[str]) -> None:
-        self._listener, self._become = listener, become
+    def __init__(self, listener: Listener, become: Sequence[str], count: Count) -> None:
+        self._listener, self._become, self._count = listener, become, count
         self._transport: asyncio.SubprocessTransport | None = None
         self._exited = asyncio.Event()
 
     @classmethod
-    async def start(cls, command: Sequence[str], listener: Listener, become: Sequence[str]) -> _Process:
+    async def start(cls, command: Sequence[str], process: _Process) -> _Process:
         loop = asyncio.get_running_loop()
         try:
-            transport, protocol = await loop.subprocess_exec(
-                lambda: cls(listener, become), *command, start_new_session=True
-            )
+            transport, protocol = await loop.subprocess_exec(lambda: process, *command, start_new_session=True)
         except OSError as error:
             raise TransportError(Failure.SHELL, f"cannot start {command[0]}: {error.strerror}") from error
         protocol._transport = transport
@@ -57,6 +66,7 @@ class _Process(asyncio.SubprocessProtocol):
         assert self._transport is not None
         pipe = self._transport.get_pipe_transport(0)
         if isinstance(pipe, asyncio.WriteTransport) and not pipe.is_closing():
+            self._count.sent += len(data)
             pipe.write(data)
 
     async def end(self, session: int) -> None:
@@ -84,6 +94,7 @@ class _Process(asyncio.SubprocessProtocol):
                 await self._exited.wait()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self._count.received += len(data)
         if fd == 1:
             self._listener.data(data)
         else:

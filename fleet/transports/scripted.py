@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from fleet.model.host import Target
 from fleet.model.port import Session
 from fleet.model.step import Batch, Outcome, Report, Status, Task
+from fleet.model.traffic import Traffic
 
 Handler = Callable[[Task], Outcome]
 
@@ -61,3 +62,11 @@ class ScriptedTransport:
     async def aclose(self) -> None:
         for session in self.sessions.values():
             await session.aclose()
+
+    @property
+    def traffic(self) -> Mapping[str, Traffic]:
+        return {}
+
+    @property
+    def breakers(self) -> Mapping[str, str]:
+        return {}

@@ -6,7 +6,6 @@ Nothing is sent before the host's key was found among the pinned ones. A bastion
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,8 +16,11 @@ from fleet.errors import Failure, TransportError
 from fleet.model.host import Target
 from fleet.model.port import Session
 from fleet.model.step import Batch, Outcome, Report
+from fleet.model.traffic import Traffic
 from fleet.pacing.backoff import Backoff
+from fleet.transports.bastions import Bastions
 from fleet.transports.limits import Limits
+from fleet.transports.meter import Meter
 from fleet.transports.session import ShellSession
 from fleet.transports.ssh_channel import Link
 from fleet.transports.ssh_errors import PENALTY, classify, not_pinned
@@ -44,21 +46,26 @@ class SSHTransport:
         self._limits = limits or Limits(32, 64)
         self._key_file = key_file
         self._chance, self._wait = chance, wait
-        self._bastions: dict[Target, asyncio.Task[asyncssh.SSHClientConnection]] = {}
+        self._meter = Meter()
+        self._bastions: Bastions[asyncssh.SSHClientConnection] = Bastions(self.open, self._limits.now, chance)
 
     async def connect(self, target: Target) -> Session:
         """A session with its connection open. Raises TransportError; repeats only what repeating can help."""
-        link = Link(target, self.open)
+        link = Link(target, self.open, self._meter.of(target.environment))
         await link.connect()
         session = ShellSession(link, target.output_limit, target.connect_timeout, link.abort)
         return _Limited(session, target, self._limits)
 
     async def aclose(self) -> None:
-        bastions, self._bastions = list(self._bastions.values()), {}
-        for task in bastions:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, TransportError):
-                (await task).abort()
+        await self._bastions.aclose()
+
+    @property
+    def traffic(self) -> Mapping[str, Traffic]:
+        return self._meter.traffic
+
+    @property
+    def breakers(self) -> Mapping[str, str]:
+        return self._bastions.breakers
 
     async def open(self, target: Target) -> asyncssh.SSHClientConnection:
         """A connection, logged in. A bastion has had its own tries."""
@@ -73,6 +80,7 @@ class SSHTransport:
                 if attempt == TRIES or not _again(error.failure) or not self._limits.again():
                     raise
                 await self._wait(pause(error.failure, attempt, self._chance()))
+                self._meter.of(target.environment).retries += 1
             attempt += 1
 
     async def _try(self, target: Target, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
@@ -92,15 +100,8 @@ class SSHTransport:
                 raise classify(error, target) from error
 
     async def bastion(self, target: Target) -> asyncssh.SSHClientConnection:
-        """One connection per bastion, shared by all hosts behind it; opened anew once it is gone."""
-        task = self._bastions.get(target)
-        if task is None or _gone(task):
-            task = self._bastions[target] = asyncio.create_task(self.open(target))
-        try:
-            return await asyncio.shield(task)
-        except TransportError as error:
-            message = f"bastion {target.host}: {error.message}"
-            raise TransportError(error.failure, message, error.hint) from error
+        """See Bastions. Raises TransportError, which names it."""
+        return await self._bastions.get(target)
 
 
 def _again(failure: Failure) -> bool:
@@ -113,18 +114,6 @@ def pause(failure: Failure, attempt: int, chance: float) -> float:
     it may be a penalty, which only time ends."""
     penalty = PENALTY if failure is Failure.BANNER and attempt > 1 else 0.0
     return penalty + Backoff(base=1.0, cap=5.0).delay(attempt, chance)
-
-
-def _gone(task: asyncio.Task[asyncssh.SSHClientConnection]) -> bool:
-    """Whether a bastion is worth another try. A refused login is not: each host behind it would count as one more."""
-    if not task.done():
-        return False
-    if task.cancelled():
-        return True
-    error = task.exception()
-    if error is None:
-        return task.result().is_closed()
-    return not isinstance(error, TransportError) or error.failure.retryable
 
 
 class _Limited:

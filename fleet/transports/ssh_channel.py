@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 import asyncssh
 
 from fleet.model.host import Target
+from fleet.transports.meter import Count
 from fleet.transports.prelude import KILL
 from fleet.transports.session import Channel, Listener
 from fleet.transports.ssh_errors import classify
@@ -25,8 +26,8 @@ _BECOME = {"none": "", "sudo": "sudo -n -- ", "doas": "doas -n "}
 class Link:
     """The connection to one host. Called with a Listener it starts a shell: an Opener (see session)."""
 
-    def __init__(self, target: Target, connect: Connect) -> None:
-        self._target, self._connect = target, connect
+    def __init__(self, target: Target, connect: Connect, count: Count | None = None) -> None:
+        self._target, self._connect, self.count = target, connect, count or Count()
         self._connection: asyncssh.SSHClientConnection | None = None
 
     async def connect(self) -> asyncssh.SSHClientConnection:
@@ -45,7 +46,7 @@ class Link:
         try:
             async with asyncio.timeout(self._target.connect_timeout):
                 channel, _ = await connection.create_session(
-                    lambda: _Shell(listener), self.command("-s"), encoding=None, request_pty=False
+                    lambda: _Shell(listener, self.count), self.command("-s"), encoding=None, request_pty=False
                 )
         except (OSError, asyncssh.Error) as error:
             self.abort()
@@ -80,10 +81,11 @@ class Link:
 class _Shell(asyncssh.SSHClientSession[bytes]):
     """The channel's callbacks."""
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
+    def __init__(self, listener: Listener, count: Count) -> None:
+        self._listener, self._count = listener, count
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
+        self._count.received += len(data)
         if datatype is None:
             self._listener.data(data)
         else:
@@ -103,6 +105,7 @@ class _Channel:
         self._link, self._channel = link, channel
 
     def write(self, data: bytes) -> None:
+        self._link.count.sent += len(data)
         with contextlib.suppress(BrokenPipeError, OSError):
             self._channel.write(data)  # a channel that is gone tells its listener; there is nothing to add here
 

@@ -11,7 +11,7 @@ import hmac
 import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from fleet.web.peer import NOBODY, Peer
 
@@ -62,6 +62,14 @@ class Token:
 class Asker:
     name: str
     role: Role
+
+
+class Admits(Protocol):
+    """Who asks, and whether they may ask at all; see Access."""
+
+    def asker(self, peer: Peer | None, authorization: str) -> Asker: ...
+
+    def refused(self, peer: Peer | None, headers: Mapping[str, str]) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from fleet.controller.view import Controller
 from fleet.errors import FleetError, GitError, UsageError
-from fleet.web.access import Access
+from fleet.web.access import Admits
 from fleet.web.guard import Guard, refusal
 from fleet.web.limits import HEADERS, Limits
 from fleet.web.routes import Hook, Routes
@@ -19,7 +19,7 @@ from fleet.web.stream import Streams
 
 
 def application(
-    controller: Controller, access: Access, hook: Hook | None = None, streams: Streams | None = None
+    controller: Controller, access: Admits, hook: Hook | None = None, streams: Streams | None = None
 ) -> Starlette:
     """hook: whether a message of a Git server is new; None: it is not signed as it should be. streams: readers of
     events, in `state.streams`, which whoever stops the server closes."""

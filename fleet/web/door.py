@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fleet.errors import UsageError
 from fleet.settings import Settings
-from fleet.web.access import Access, Role, Token
+from fleet.web.access import Access, Asker, Role, Token
 from fleet.web.deliveries import listener
+from fleet.web.peer import Peer
 from fleet.web.routes import Hook
 
 
@@ -22,6 +23,23 @@ class Door:
     access: Access
     hook: Hook | None
     address: tuple[str, int] | None
+    secrets: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+@dataclass(slots=True)
+class Doorman:
+    """Lets in whom the door that stands now lets in; another may take its place while connections are open."""
+
+    door: Door
+
+    def asker(self, peer: Peer | None, authorization: str) -> Asker:
+        return self.door.access.asker(peer, authorization)
+
+    def refused(self, peer: Peer | None, headers: Mapping[str, str]) -> str:
+        return self.door.access.refused(peer, headers)
+
+    def hook(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+        return None if self.door.hook is None else self.door.hook(headers, body)
 
 
 def door_of(settings: Settings, wall: Callable[[], float]) -> Door:
@@ -33,7 +51,13 @@ def door_of(settings: Settings, wall: Callable[[], float]) -> Door:
         raise UsageError("listen: nobody could ask anything over TCP without tokens_file or hook_secret_file")
     secrets = () if settings.hook_secret_file is None else _secrets(settings.hook_secret_file)
     access = Access(frozenset({0, os.geteuid()}), tokens, names)
-    return Door(access, listener(secrets, wall) if secrets else None, address)
+    return Door(access, listener(secrets, wall) if secrets else None, address, secrets)
+
+
+def reopened(old: Door, settings: Settings, wall: Callable[[], float]) -> Door:
+    """The door as the files say now. What was heard before stays known while the secrets are the same."""
+    new = door_of(settings, wall)
+    return replace(new, hook=old.hook) if new.secrets == old.secrets else new
 
 
 def _address(said: str) -> tuple[str, int] | None:

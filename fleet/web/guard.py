@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fleet.web.access import ALLOWED, TABLE, Access, Asker, Permission
+from fleet.web.access import ALLOWED, TABLE, Admits, Asker, Permission
 from fleet.web.limits import BODY, HEADERS, STRAY, TooLargeError, again, body_of
 from fleet.web.plain import Json
 
@@ -29,7 +29,7 @@ def needed_for(method: str, path: str) -> Permission:
 class Guard:
     """slow: seconds that a body may take."""
 
-    def __init__(self, app: ASGIApp, access: Access, slow: float) -> None:
+    def __init__(self, app: ASGIApp, access: Admits, slow: float) -> None:
         self._app, self._access, self._slow = app, access, slow
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

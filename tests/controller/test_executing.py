@@ -24,6 +24,7 @@ from fleet.model.host import HostSpec, Target
 from fleet.model.port import Session
 from fleet.model.secret import Secret, SecretSource
 from fleet.model.step import Batch, Command, Outcome, Report, Status
+from fleet.model.traffic import Traffic
 from fleet.secrets.identities import Identities
 from fleet.secrets.vault import Vault
 from fleet.telemetry import Telemetry
@@ -52,6 +53,14 @@ class Hosts:
         if target.host == "down":
             raise TransportError(Failure.REFUSED, "nobody there")
         return _Host(self, target)
+
+    @property
+    def traffic(self) -> Mapping[str, Traffic]:
+        return {}
+
+    @property
+    def breakers(self) -> Mapping[str, str]:
+        return {}
 
     async def aclose(self) -> None: ...
 

@@ -43,7 +43,8 @@ class Dead(World):
 
     async def perform(self, batch: Batch, report: Report | None = None) -> Mapping[str, Outcome]:
         now = asyncio.get_running_loop().time()
-        self.tried.append(now)
+        if batch.write is None:
+            self.tried.append(now)
         if now >= self.heals:
             return await super().perform(batch, report)
         await asyncio.sleep(self.seconds)

@@ -12,6 +12,7 @@ from fleet.controller.metrics import Metrics
 from fleet.controller.view import ControllerView, EnvironmentView, HostView, RolloutView
 from fleet.history.records import Ordered
 from fleet.model.change import PassResult, Verdict
+from fleet.model.traffic import Traffic
 
 open_families: Callable[[str], Iterable[Any]] = open_parser.text_string_to_metric_families
 HOSTILE = 'dev"} 1\nfleet_evil{x="\\'
@@ -87,17 +88,30 @@ def test_a_clock_that_was_put_back_makes_nothing_negative() -> None:
 def test_passes_are_counted_and_lead_to_their_traces() -> None:
     metrics = Metrics()
     for seconds, trace in ((0.02, TRACE), (3.0, ""), (20.0, "f" * 32)):
-        result = PassResult("a", "prod", Verdict.CHANGED, seconds={"observe": seconds, "apply": 0.0}, round_trips=2)
-        metrics.passed(result, trace)
-    metrics.carried("prod", 1000)
-    metrics.retried("prod")
+        took = {"observe": seconds, "apply": 0.0}
+        metrics.passed(PassResult("a", "prod", Verdict.CHANGED, seconds=took, round_trips=2, trace_id=trace))
+    metrics.carried({("ssh", "prod"): Traffic(1000, 200, 3), ("local", "prod"): Traffic(1, 2, 0)}, {"prod": 4})
     said = samples(families(metrics.text(view(), HOSTS, 100.0)))
     assert said["fleet_passes_total", "prod", "changed"] == 3 and said["fleet_round_trips_total", "prod"] == 6
     assert said["fleet_pass_seconds_count", "prod"] == 3 and said["fleet_pass_seconds_bucket", "prod", "5.0"] == 2
-    assert said["fleet_bytes_total", "prod"] == 1000 and said["fleet_retries_total", "prod"] == 1
+    carried = {key[1:]: value for key, value in said.items() if key[0] == "fleet_bytes_total"}
+    assert carried == {
+        ("sent", "prod", "ssh"): 1000,
+        ("received", "prod", "ssh"): 200,
+        ("sent", "prod", "local"): 1,
+        ("received", "prod", "local"): 2,
+    }
+    again = {key[1:]: value for key, value in said.items() if key[0] == "fleet_retries_total"}
+    assert again == {("prod", "handshake"): 3, ("prod", "pass"): 4}
     traced = [one for family in open_families(metrics.text(view(), HOSTS, 100.0, True)) for one in family.samples]
     found = {one.labels["le"]: one.exemplar.labels["trace_id"] for one in traced if one.exemplar}
     assert found == {"0.05": TRACE, "30.0": "f" * 32}
+
+
+def test_a_network_that_is_down_is_no_series_for_each_device() -> None:
+    down = {f"https://bmc-{n}.example": "open" for n in range(1000)}
+    said = samples(families(Metrics().text(view(breakers=down), HOSTS, 100.0)))
+    assert sum(key[0] == "fleet_breaker_state" for key in said) == 100 and said["fleet_breakers_open",] == 1000
 
 
 def test_two_controllers_of_one_process_count_each_for_itself() -> None:

@@ -17,6 +17,7 @@ from fleet.model.host import HostSpec, Target
 from fleet.model.made import Made
 from fleet.model.port import Session
 from fleet.model.step import Batch, Outcome, Report
+from fleet.model.traffic import Traffic
 from fleet.secrets.identities import Identities
 from fleet.secrets.vault import Vault
 from fleet.telemetry import Telemetry
@@ -81,6 +82,14 @@ class Worlds:
     async def halt(self) -> None: ...
 
     async def aclose(self) -> None: ...
+
+    @property
+    def traffic(self) -> Mapping[str, Traffic]:
+        return {}
+
+    @property
+    def breakers(self) -> Mapping[str, str]:
+        return {}
 
 
 class Stuck(World):

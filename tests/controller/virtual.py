@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import itertools
 import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -34,6 +35,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         inside = cast(Any, self)
+        # Timers that nobody waits for any more are nothing to wait for: the loop would, in real time.
+        while inside._scheduled and inside._scheduled[0]._cancelled:
+            heapq.heappop(inside._scheduled)._scheduled = False
+            inside._timer_cancelled_count -= 1
         if not inside._ready and inside._scheduled:
             self._now = max(self._now, inside._scheduled[0].when())
         cast(Any, super())._run_once()

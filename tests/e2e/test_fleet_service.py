@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -98,6 +99,13 @@ def test_the_service_runs_hardened_heals_hosts_and_is_started_again_when_it_hang
     told = lab.on("h-2", "systemctl show fleet -p NRestarts -p User")
     assert "NRestarts=0" in told and "User=fleet" in told
     assert "the controller started" in lab.on("h-2", "FLEET_SOCKET=/run/fleet/fleet.sock fleet status", check=False)
+    # A reload reads its settings again; the journal has the log as JSON, and knows how bad each line is.
+    lab.on("h-2", "echo 'passes: 7' >> /etc/fleet/config.yaml; systemctl reload fleet")
+    until(lambda: "setting passes: 256 -> 7" in lab.on("h-2", "journalctl -u fleet -o cat --no-pager"))
+    (line,) = lab.on("h-2", "journalctl -u fleet -o json --no-pager | grep 'setting passes'").splitlines()
+    entry = json.loads(line)
+    assert entry["PRIORITY"] == "6" and json.loads(entry["MESSAGE"])["event"] == "settings"
+    assert "NRestarts=0" in lab.on("h-2", "systemctl show fleet -p NRestarts")
     # It hangs: the watchdog ends it, systemd starts it again, and it goes on.
     lab.on("h-2", "kill -STOP $(systemctl show fleet -p MainPID --value)")
     until(lambda: "NRestarts=1" in lab.on("h-2", "systemctl show fleet -p NRestarts"), 60)

@@ -14,6 +14,8 @@ from fleet.cli.options import command as fleet_command
 from fleet.cli.printable import one_line
 from fleet.cli.times import iso
 
+IDS = ("run", "pass", "trace_id")  # for programs
+
 
 @fleet_command(
     "logs",
@@ -38,5 +40,6 @@ def command(invocation: Invocation, follow: bool, environment: str | None) -> No
 def line(one: Mapping[str, Any]) -> str:
     """One event for people."""
     where = "/".join(filter(None, (one["environment"], one["host"])))
-    said = ", ".join(f"{name} {value}" for name, value in one["said"].items() if value not in ("", None))
+    told = {name: value for name, value in one["said"].items() if name not in IDS and value is not False}
+    said = ", ".join(f"{name} {value}" for name, value in told.items() if value not in ("", None))
     return one_line(f"{iso(one['at'])}  {one['type']:9} {where:24} {said}", 400)
