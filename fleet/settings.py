@@ -77,6 +77,13 @@ def _checked(text: str) -> str:
     return text
 
 
+def _inside(text: str) -> str:
+    parts = text.strip("/").split("/")
+    if text and (any(one in ("", ".", "..") for one in parts) or not text.isprintable() or text.startswith(":")):
+        raise ValueError("expected a directory inside the repository, such as ops/fleet")
+    return "/".join(parts)
+
+
 AnyPath = Annotated[Path, AfterValidator(_whole)]
 
 
@@ -112,6 +119,9 @@ class Settings(BaseSettings):
     scripts: int = Field(64, ge=1, le=10_000, description="Scripts running at the same time, over all environments.")
     remote: str = Field("", description="What `fleet serve` follows: a path or URL. Default: the repository itself.")
     branch: str = Field("", description="The branch that it follows. Default: the remote's own default.")
+    directory: Annotated[str, AfterValidator(_inside)] = Field(
+        "", description="The directory in it that holds environments/. Default: its top, or the only one that does."
+    )
     token_file: AnyPath | None = Field(None, description="A file with the token for an https remote.")
     poll: float = Field(30.0, ge=1, le=86_400, description="Seconds between two questions to the remote.")
     passes: int = Field(256, ge=1, le=10_000, description="Hosts that `fleet serve` looks at or changes at once.")
