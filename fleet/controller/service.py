@@ -126,9 +126,12 @@ class Service:
 
     async def _roll(self) -> None:
         """Hosts whose turn has come follow the new revision: none where nothing may be changed now."""
-        for name, place in self.environments.places.items():
+        for name, place in [*self.environments.places.items()]:  # a commit may add some meanwhile
             rollout, now = place.rollout, self.loop.moment().now
-            if rollout is None or self.loop.rules.closed(name):
+            if rollout is None or self.environments.places.get(name) is not place:
+                continue
+            if self.loop.rules.closed(name):
+                await self.environments.save(name, now)  # who was under way has ended, maybe badly
                 continue
             names = rollout.startable(now)
             if names:
@@ -264,9 +267,13 @@ class Service:
         return count
 
     async def order(self, scope: str, who: str, reason: str) -> Ordered:
-        order = await self.orders.put(Ordered(scope, who, reason, time.time()), [*self.environments])
+        order = self.orders.hold(Ordered(scope, who, reason, time.time()), [*self.environments])
         self.events_.put("order", what="pause" if scope else "freeze", who=who, scope=scope, reason=reason)
-        await self.loop.halt([(s.environment, s.name) for s in self.environments if self.orders.over(s) is not None])
+        over = [(s.environment, s.name) for s in self.environments if self.orders.over(s) is not None]
+        # Side by side: a disk that is full, or busy for ten seconds, keeps nobody from stopping.
+        kept, _ = await asyncio.gather(self.orders.keep(order), self.loop.halt(over), return_exceptions=True)
+        if isinstance(kept, BaseException):
+            raise kept
         return order
 
     async def lift(self, scope: str, who: str) -> bool:
@@ -292,16 +299,20 @@ class Service:
             raise UsageError(f"{environment} waits with {place.rollout.revision}, not with {revision!r}")
         await self.history.control.audit(who, "approve", {"environment": environment, "revision": revision})
         place.rollout.approve(self.loop.moment().now)
+        await self.environments.save(environment, self.loop.moment().now)
         self.events_.put("order", environment, what="approve", who=who, commit=revision)
         self._rolled.set()
         return True
 
-    def go_on(self, environment: str, who: str) -> bool:
-        """A rollout that stopped goes on; False when there is none."""
+    async def go_on(self, environment: str, who: str) -> bool:
+        """A rollout that stopped goes on; False when there is none. In the audit, and on disk, when it returns."""
         place = self.environments.places.get(environment)
-        if place is None or place.rollout is None or place.rollout.state != "stopped":
+        if place is None or (rollout := place.rollout) is None or rollout.state != "stopped":
             return False
-        place.rollout.resume(self.loop.moment().now)
+        said = {"environment": environment, "revision": rollout.revision, "reason": rollout.reason}
+        await self.history.control.audit(who, "rollout goes on", said)
+        rollout.resume(self.loop.moment().now)
+        await self.environments.save(environment, self.loop.moment().now)
         self.events_.put("order", environment, what="rollout goes on", who=who)
         self._rolled.set()
         return True
