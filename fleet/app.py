@@ -176,7 +176,7 @@ class App:
         parts = await self._open()
         history = self._history
         assert history is not None
-        access = Access(token=settings.token_file, key=settings.key_file)
+        access = Access(token=settings.token_file, key=settings.key_file, ca=settings.ca_file)
         remote, directory = settings.remote, settings.directory
         if not remote:  # the repository that we stand in, maybe somewhere below its top
             top, inside = await asyncio.to_thread(checkout, settings.repository)

@@ -123,6 +123,11 @@ class Settings(BaseSettings):
         "", description="The directory in it that holds environments/. Default: its top, or the only one that does."
     )
     token_file: AnyPath | None = Field(None, description="A file with the token for an https remote.")
+    ca_file: AnyPath | None = Field(
+        None,
+        description="Certificates (PEM) of the authorities that an https remote is trusted by. Default: of "
+        "GIT_SSL_CAINFO, else this machine's.",
+    )
     poll: float = Field(30.0, ge=1, le=86_400, description="Seconds between two questions to the remote.")
     passes: int = Field(256, ge=1, le=10_000, description="Hosts that `fleet serve` looks at or changes at once.")
     connections: int = Field(2000, ge=1, le=100_000, description="Connections that it keeps open at most.")
