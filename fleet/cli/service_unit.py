@@ -8,8 +8,8 @@ UNIT = """\
 Description=fleet: keeps hosts as the repository says
 Wants=network-online.target
 After=network-online.target
-StartLimitIntervalSec=300
-StartLimitBurst=10
+# A disk that is full for an hour must not be the end of it: it is tried again for as long as it takes.
+StartLimitIntervalSec=0
 
 [Service]
 Type=notify
@@ -17,7 +17,7 @@ NotifyAccess=main
 ExecStart={program} serve
 WatchdogSec=30
 Restart=on-failure
-RestartSec=5
+RestartSec=10
 # It is ready once a revision is compiled: until Git answers for the first time, its status says why not.
 TimeoutStartSec=infinity
 # What is being changed when it is told to end gets 15 seconds, then it is cut off and looked at again.

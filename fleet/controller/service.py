@@ -16,6 +16,7 @@ from fleet import __version__
 from fleet.controller.environments import Environments, Moved
 from fleet.controller.events import Events
 from fleet.controller.following import Following
+from fleet.controller.forgetting import forgetting
 from fleet.controller.loop import Loop
 from fleet.controller.metrics import Metrics
 from fleet.controller.notify import Notify
@@ -80,7 +81,7 @@ class Service:
                 self.loop.run(),
                 self._rolling(),
                 self._live(),
-                self._forgetting(),
+                forgetting(self.history, self.habits.retention * 86_400, time.time, time.monotonic),
             )
         ]
         try:
@@ -201,12 +202,6 @@ class Service:
             verdicts = [one.verdict for key, one in self.loop.standings.items() if key[0] == at[0] and one.verdict]
             with suppress(FleetError):
                 await self.history.finish_run(await number, verdicts)
-
-    async def _forgetting(self) -> None:
-        while True:
-            with suppress(HistoryError):  # the next time, then
-                await self.history.prune(time.time() - self.habits.retention * 86_400)
-            await asyncio.sleep(6 * 3600)
 
     async def _live(self) -> None:
         """The watchdog is fed only while the loop goes round. How late we wake is how late everybody does."""

@@ -29,7 +29,7 @@ from pathlib import Path
 from fleet.history import History
 
 ROOT = Path(__file__).resolve().parents[2]
-SIZE = 24 * 1024 * 1024  # bytes of the image
+SIZE, MORE = 16 * 1024 * 1024, 1024 * 1024  # bytes of the image, and for each life
 FLIGHT, HELD = 5, 200  # attempts at two copies that are the same
 
 
@@ -62,7 +62,7 @@ def run(folder: Path, cuts: int, seed: int = 1) -> Cuts:
     dice, found = random.Random(seed), Cuts()
     image = folder / "0.img"
     with image.open("wb") as file:
-        file.truncate(SIZE)
+        file.truncate(SIZE + cuts * MORE)
     _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", str(image))
     for life in range(cuts + 1):
         with mounted(image, folder / f"m{life}") as at:
