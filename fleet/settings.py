@@ -56,7 +56,7 @@ def _ssh_key() -> Path | None:
     """What systemd gave to the service (systemd.exec(5), LoadCredential=)."""
     given = os.environ.get("CREDENTIALS_DIRECTORY")
     path = Path(given) / "ssh_key" if given else None
-    return path if path is not None and path.is_file() and path.stat().st_size else None
+    return path if path is not None and path.is_file() and path.read_bytes().strip() else None
 
 
 def _socket() -> Path:

@@ -36,7 +36,8 @@ LimitNOFILE=65536
 # The key that hosts let in, and the identities that open secrets, one file for each environment: root's, and readable
 # to this process only while it runs.
 LoadCredential=ssh_key:/etc/fleet/ssh_key
-SetCredential=ssh_key:
+# Where there is none, a blank one: an empty one is no credential to systemd, which then refuses to start.
+SetCredential=ssh_key:\\n
 LoadCredential=age:/etc/fleet/age
 # It needs the network and its own three directories, and nothing else of this machine.
 NoNewPrivileges=yes
