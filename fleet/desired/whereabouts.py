@@ -31,7 +31,7 @@ def only_place(repository: Path, commit: str) -> str:
     with git.streaming(repository, "ls-tree", "-r", "-d", "-z", "--name-only", "--full-tree", commit) as (_, output):
         for raw in output.read(MOST * 100).split(b"\0"):
             *above, last = raw.decode(errors="backslashreplace").split("/")
-            if last == ROOT and ROOT not in above:
+            if last == ROOT and ROOT not in above and "".join(above).isprintable():
                 found.append("/".join(above))
     if len(found) > 1:
         shown = ", ".join(repr(one) for one in found[:5])

@@ -96,3 +96,11 @@ async def test_serve_below_the_top_of_a_checkout_follows_what_a_plan_there_reads
 def test_a_directory_outside_is_refused_as_a_setting(given: str) -> None:
     with pytest.raises(UsageError, match="directory inside the repository"):
         Settings(directory=given)
+
+
+async def test_a_directory_whose_name_moves_a_terminal_is_none(tmp_path: Path) -> None:
+    origin = Origin.at(tmp_path / "remote")
+    origin.commit(path=f"\x1b[2J/{FILE}")
+    repository, commit = await mirrored(origin, tmp_path)
+    with pytest.raises(UsageError, match="has no environments/ directory"):
+        open_revision(repository, commit)
