@@ -34,6 +34,7 @@ from fleet.desired.compile import Fleet
 from fleet.desired.mirror import Access, Mirror
 from fleet.desired.profiles import every_kind
 from fleet.desired.revisions import Revisions
+from fleet.desired.whereabouts import checkout
 from fleet.errors import ConfigError, TransportError, UsageError
 from fleet.history import History
 from fleet.history.records import Ordered
@@ -208,11 +209,13 @@ class App:
         parts = await self._open()
         history = self._history
         assert history is not None
-        access = Access(token=settings.token_file, key=settings.key_file)
-        mirror = Mirror(
-            settings.remote or str(settings.repository), settings.branch, settings.state_dir / "mirror", access
-        )
-        self.revisions.repository = mirror.repository
+        access = Access(token=settings.token_file, key=settings.key_file, ca=settings.ca_file)
+        remote, directory = settings.remote, settings.directory
+        if not remote:  # the repository that we stand in, maybe somewhere below its top
+            top, inside = await asyncio.to_thread(checkout, settings.repository)
+            remote, directory = str(top), directory or inside
+        mirror = Mirror(remote, settings.branch, settings.state_dir / "mirror", access)
+        self.revisions.repository, self.revisions.directory = mirror.repository, directory
         environments, orders = Environments(self.revisions, history), Orders(history.control)
         events = Events(time.time, self.masker.value, logged.write, logged.detailed)
         allowed = rules(settings, environments, orders, time.time)

@@ -58,7 +58,7 @@ def _credential(name: str) -> Callable[[], Path | None]:
     def found() -> Path | None:
         given = os.environ.get("CREDENTIALS_DIRECTORY")
         path = Path(given) / name if given else None
-        return path if path is not None and path.is_file() and path.stat().st_size else None
+        return path if path is not None and path.is_file() and path.read_bytes().strip() else None
 
     return found
 
@@ -79,6 +79,13 @@ def _whole(path: Path) -> Path:
 def _checked(text: str) -> str:
     KeyServices.parse(text)
     return text
+
+
+def _inside(text: str) -> str:
+    parts = text.strip("/").split("/")
+    if text and (any(one in ("", ".", "..") for one in parts) or not text.isprintable() or text.startswith(":")):
+        raise ValueError("expected a directory inside the repository, such as ops/fleet")
+    return "/".join(parts)
 
 
 AnyPath = Annotated[Path, AfterValidator(_whole)]
@@ -116,7 +123,15 @@ class Settings(BaseSettings):
     scripts: int = Field(64, ge=1, le=10_000, description="Scripts running at the same time, over all environments.")
     remote: str = Field("", description="What `fleet serve` follows: a path or URL. Default: the repository itself.")
     branch: str = Field("", description="The branch that it follows. Default: the remote's own default.")
+    directory: Annotated[str, AfterValidator(_inside)] = Field(
+        "", description="The directory in it that holds environments/. Default: its top, or the only one that does."
+    )
     token_file: AnyPath | None = Field(None, description="A file with the token for an https remote.")
+    ca_file: AnyPath | None = Field(
+        None,
+        description="Certificates (PEM) of the authorities that an https remote is trusted by. Default: of "
+        "GIT_SSL_CAINFO, else this machine's.",
+    )
     poll: float = Field(30.0, ge=1, le=86_400, description="Seconds between two questions to the remote.")
     passes: int = Field(256, ge=1, le=10_000, description="Hosts that `fleet serve` looks at or changes at once.")
     connections: int = Field(2000, ge=1, le=100_000, description="Connections that it keeps open at most.")

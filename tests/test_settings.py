@@ -119,3 +119,13 @@ def test_every_setting_is_documented() -> None:
     rows = settings.reference()
     assert [row.name for row in rows] == list(Settings.model_fields)
     assert all(row.doc.endswith(".") and row.variable == "FLEET_" + row.name.upper() for row in rows)
+
+
+@pytest.mark.parametrize(("content", "found"), [("-----BEGIN\n", True), ("", False), ("\n", False)])
+def test_a_blank_credential_is_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, found: bool
+) -> None:
+    """The unit gives a blank one where the machine has none."""
+    (tmp_path / "ssh_key").write_text(content)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert Settings().key_file == (tmp_path / "ssh_key" if found else None)

@@ -8,8 +8,8 @@ UNIT = """\
 Description=fleet: keeps hosts as the repository says
 Wants=network-online.target
 After=network-online.target
-StartLimitIntervalSec=300
-StartLimitBurst=10
+# A disk that is full for an hour must not be the end of it: it is tried again for as long as it takes.
+StartLimitIntervalSec=0
 
 [Service]
 Type=notify
@@ -18,7 +18,7 @@ ExecStart={program} serve
 ExecReload=/bin/kill -HUP $MAINPID
 WatchdogSec=30
 Restart=on-failure
-RestartSec=5
+RestartSec=10
 # It is ready once a revision is compiled: until Git answers for the first time, its status says why not.
 TimeoutStartSec=infinity
 # What is being changed when it is told to end gets 15 seconds, then it is cut off and looked at again.
@@ -37,13 +37,14 @@ LimitNOFILE=65536
 # The key that hosts let in, and the identities that open secrets, one file for each environment: root's, and readable
 # to this process only while it runs.
 LoadCredential=ssh_key:/etc/fleet/ssh_key
-SetCredential=ssh_key:
+# Where there is none, a blank one: an empty one is no credential to systemd, which then refuses to start.
+SetCredential=ssh_key:\\n
 LoadCredential=age:/etc/fleet/age
 # Who is told, and the token for commit statuses; neither needs to be there.
 LoadCredential=notify:/etc/fleet/notify.yaml
-SetCredential=notify:
+SetCredential=notify:\\n
 LoadCredential=status_token:/etc/fleet/status_token
-SetCredential=status_token:
+SetCredential=status_token:\\n
 # It needs the network and its own three directories, and nothing else of this machine.
 NoNewPrivileges=yes
 CapabilityBoundingSet=

@@ -28,13 +28,14 @@ from fleet.model.kind import Kind
 @dataclass(slots=True)
 class Place:
     """One environment. spec: of its revision. hosts: what each follows now, and of which revision. rollout: how those
-    that the revision changes come to follow it."""
+    that the revision changes come to follow it. saved: what of it is on disk."""
 
     taken: Taken
     spec: EnvironmentSpec
     hosts: dict[str, HostSpec] = field(default_factory=dict)
     revisions: dict[str, str] = field(default_factory=dict)
     rollout: Rollout | None = None
+    saved: str = ""
 
     def follow(self, name: str) -> bool:
         """The host follows the environment's revision from now on; whether that makes it another."""
@@ -61,6 +62,7 @@ class Environments:
     def __init__(self, revisions: Revisions, history: History) -> None:
         self._revisions, self._history = revisions, history
         self._one_at_a_time = asyncio.Lock()  # the compiler keeps what it rendered
+        self._writing = asyncio.Lock()  # so that what is newer in memory is newer on disk, too
         self.places: dict[str, Place] = {}
         self.problems: dict[str, tuple[str, ...]] = {}
 
@@ -108,14 +110,20 @@ class Environments:
 
     async def save(self, name: str, now: float) -> None:
         """How far the environment has come: on disk when it returns."""
-        place = self.places[name]
-        rollout = place.rollout
-        old = {host: place.revisions.get(host, "") for host in rollout.hosts} if rollout is not None else {}
-        waiting = {host: at for host, at in old.items() if at != place.taken.revision}
-        said = "" if rollout is None else json.dumps({"rollout": rollout.said(now), "old": waiting})
-        if said != place.taken.rollout:
-            place.taken = replace(place.taken, rollout=said)
-            await self._history.control.take(place.taken)
+        async with self._writing:
+            place = self.places.get(name)
+            if place is None:  # it left Git meanwhile
+                return
+            rollout = place.rollout
+            old = {host: place.revisions.get(host, "") for host in rollout.hosts} if rollout is not None else {}
+            waiting = {host: at for host, at in old.items() if at != place.taken.revision}
+            said = "" if rollout is None else json.dumps({"rollout": rollout.said(now), "old": waiting})
+            # By fixed times: ages alone, which change all the time, are no news.
+            news = "" if rollout is None else json.dumps({"rollout": rollout.said(0.0), "old": waiting})
+            if news != place.saved or bool(said) != bool(place.taken.rollout):
+                taken = replace(place.taken, rollout=said)
+                await self._history.control.take(taken)
+                place.taken, place.saved = taken, news  # not before: what the disk refused is tried again
 
     async def take(self, commit: str, wall: float) -> Moved:
         """Raises UsageError: there is no such commit, or it holds no environments: then nothing moves."""
@@ -158,9 +166,10 @@ class Environments:
         before = "" if place is None else place.taken.revision
         if place is None or before != commit:
             taken = Taken(name, commit, before, wall)
-            await self._history.control.take(taken)
-            old = (place.hosts, place.revisions) if place is not None else ({}, {})
-            place = self.places[name] = Place(taken, spec, *old)
+            async with self._writing:
+                await self._history.control.take(taken)
+                old = (place.hosts, place.revisions) if place is not None else ({}, {})
+                place = self.places[name] = Place(taken, spec, *old)
         place.spec = spec
         changed = {}
         for host, new in spec.hosts.items():

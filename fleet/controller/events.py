@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from itertools import islice
 from typing import Any
 
 from fleet.controller.view import Event
@@ -41,12 +42,15 @@ class Events:
         self._log(Event(0, self._wall(), type_, environment, host, self._mask(said)), True)
 
     async def after(self, number: int) -> AsyncIterator[Event]:
-        """Those with a higher number, as far as they are kept, then each as it happens."""
+        """Those with a higher number, as far as they are kept, then each as it happens. A number that was not reached
+        yet is one of an earlier life: all are new to whoever says it."""
+        if number > self._number:
+            number = 0
         while True:
-            more = self._more
-            found = [one for one in self._kept if one.number > number]
-            for one in found:
+            more, new = self._more, min(self._number - number, len(self._kept))
+            # From the end: who reads along pays for what is new, not for all that is kept.
+            for one in [*islice(reversed(self._kept), new)][::-1]:
                 yield one
                 number = one.number
-            if not found:
+            if not new:
                 await more.wait()

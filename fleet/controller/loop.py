@@ -240,9 +240,9 @@ class Loop:
     async def _one(self, key: HostKey, work: _Work) -> None:
         asked = work.asked
         asked.stop = lambda: work.halted or self._overtaken(key, asked.spec)
-        parts = replace(self.parts, kinds=self.environments.kinds(key[0]))
         ended: Passed | None = None
         try:
+            parts = replace(self.parts, kinds=self.environments.kinds(key[0]))
             if work.full and self.before is not None:
                 await self.before(asked.spec)
             asked.run = await self._run(key)
@@ -255,6 +255,9 @@ class Loop:
                 ended = Passed(cut_short(asked.spec, asked.started))
             if not work.halted:
                 raise
+        except Exception as error:  # a mistake of ours, or its environment left Git just now: nobody else's trouble
+            if self.environments.host(key) is not None:
+                self.events.put("parked", *key, error=repr(error))
         finally:
             self._ended(asked.spec, ended)
         await self.parts.sessions.trim(self.rules.connections, self._in_use)
@@ -294,7 +297,7 @@ class Loop:
         if spec is None:
             self.forget([key])
         elif ended is None:
-            self.queue.add(Turn(key, at.now + RECORD_AGAIN, Priority.RETRY, "the record could not be written"))
+            self.queue.add(Turn(key, at.now + RECORD_AGAIN, Priority.RETRY, "nothing came of it, and none is recorded"))
         else:
             try:
                 self._stands(key, ended, at)

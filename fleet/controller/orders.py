@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from fleet.errors import UsageError
+from fleet.errors import HistoryError, UsageError
 from fleet.history.control import Control
 from fleet.history.records import Ordered
 from fleet.model.host import HostSpec
@@ -19,25 +20,40 @@ class Orders:
 
     control: Control
     held: dict[str, Ordered] = field(default_factory=dict)
+    _kept: set[str] = field(default_factory=set)  # those on disk
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def read(self) -> None:
         self.held = {one.scope: one for one in await self.control.orders()}
+        self._kept = set(self.held)
 
-    async def put(self, one: Ordered, known: Collection[HostSpec]) -> Ordered:
-        """On disk when it returns. Raises UsageError: there is no such scope."""
+    def hold(self, one: Ordered, known: Collection[HostSpec]) -> Ordered:
+        """At once, in memory: what is ordered to stop does not wait for the disk. The one that held already stays.
+        Raises UsageError: there is no such scope."""
         check(one.scope, known)
-        if one.scope in self.held:
-            return self.held[one.scope]
-        self.held[one.scope] = one  # at once: what is ordered to stop does not wait for the disk
-        await self.control.order(one)
-        return one
+        return self.held.setdefault(one.scope, one)
+
+    async def keep(self, one: Ordered) -> None:
+        """On disk when it returns, whoever said it first. Raises HistoryError: it holds, but not in the next life;
+        said once more, it is tried once more."""
+        async with self._turn:
+            held = self.held.setdefault(one.scope, one)  # lifted while we waited: said later than that
+            if one.scope in self._kept:
+                return
+            try:
+                await self.control.order(held)
+            except HistoryError as error:
+                raise HistoryError(f"{in_words(held)}, but not over a restart of the controller: {error}") from error
+            self._kept.add(one.scope)
 
     async def lift(self, scope: str, who: str) -> bool:
-        if scope not in self.held:
-            return False
-        await self.control.lift(scope, who)
-        del self.held[scope]
-        return True
+        async with self._turn:
+            if scope not in self.held:
+                return False
+            await self.control.lift(scope, who)
+            del self.held[scope]
+            self._kept.discard(scope)
+            return True
 
     def over(self, spec: HostSpec) -> Ordered | None:
         """The widest that concerns this host."""

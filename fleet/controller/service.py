@@ -16,6 +16,7 @@ from fleet import __version__
 from fleet.controller.environments import Environments, Moved
 from fleet.controller.events import Events
 from fleet.controller.following import Following
+from fleet.controller.forgetting import Clocks, forgetting
 from fleet.controller.loop import Loop
 from fleet.controller.metrics import Metrics
 from fleet.controller.notify import Notify
@@ -86,7 +87,7 @@ class Service:
                 self.loop.run(),
                 self._rolling(),
                 self._live(),
-                self._forgetting(),
+                forgetting(self.history, lambda: self.habits.retention * 86_400, Clocks(), self._forget),
             )
         ]
         try:
@@ -135,9 +136,12 @@ class Service:
 
     async def _roll(self) -> None:
         """Hosts whose turn has come follow the new revision: none where nothing may be changed now."""
-        for name, place in self.environments.places.items():
+        for name, place in [*self.environments.places.items()]:  # a commit may add some meanwhile
             rollout, now = place.rollout, self.loop.moment().now
-            if rollout is None or self.loop.rules.closed(name):
+            if rollout is None or self.environments.places.get(name) is not place:
+                continue
+            if self.loop.rules.closed(name):
+                await self.environments.save(name, now)  # who was under way has ended, maybe badly
                 continue
             names = rollout.startable(now)
             if names:
@@ -217,15 +221,6 @@ class Service:
             with suppress(FleetError):
                 await self.history.finish_run(await number, verdicts)
 
-    async def _forgetting(self) -> None:
-        while True:
-            self._forget.clear()
-            with suppress(HistoryError):  # the next time, then
-                await self.history.prune(time.time() - self.habits.retention * 86_400)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(6 * 3600):
-                    await self._forget.wait()
-
     async def _live(self) -> None:
         """The watchdog is fed only while the loop goes round. How late we wake is how late everybody does."""
         late: deque[float] = deque(maxlen=30)  # of a minute
@@ -300,9 +295,13 @@ class Service:
         return count
 
     async def order(self, scope: str, who: str, reason: str) -> Ordered:
-        order = await self.orders.put(Ordered(scope, who, reason, time.time()), [*self.environments])
+        order = self.orders.hold(Ordered(scope, who, reason, time.time()), [*self.environments])
         self.events_.put("order", what="pause" if scope else "freeze", who=who, scope=scope, reason=reason)
-        await self.loop.halt([(s.environment, s.name) for s in self.environments if self.orders.over(s) is not None])
+        over = [(s.environment, s.name) for s in self.environments if self.orders.over(s) is not None]
+        # Side by side: a disk that is full, or busy for ten seconds, keeps nobody from stopping.
+        kept, _ = await asyncio.gather(self.orders.keep(order), self.loop.halt(over), return_exceptions=True)
+        if isinstance(kept, BaseException):
+            raise kept
         return order
 
     async def lift(self, scope: str, who: str) -> bool:
@@ -328,16 +327,20 @@ class Service:
             raise UsageError(f"{environment} waits with {place.rollout.revision}, not with {revision!r}")
         await self.history.control.audit(who, "approve", {"environment": environment, "revision": revision})
         place.rollout.approve(self.loop.moment().now)
+        await self.environments.save(environment, self.loop.moment().now)
         self.events_.put("order", environment, what="approve", who=who, commit=revision)
         self._rolled.set()
         return True
 
-    def go_on(self, environment: str, who: str) -> bool:
-        """A rollout that stopped goes on; False when there is none."""
+    async def go_on(self, environment: str, who: str) -> bool:
+        """A rollout that stopped goes on; False when there is none. In the audit, and on disk, when it returns."""
         place = self.environments.places.get(environment)
-        if place is None or place.rollout is None or place.rollout.state != "stopped":
+        if place is None or (rollout := place.rollout) is None or rollout.state != "stopped":
             return False
-        place.rollout.resume(self.loop.moment().now)
+        said = {"environment": environment, "revision": rollout.revision, "reason": rollout.reason}
+        await self.history.control.audit(who, "rollout goes on", said)
+        rollout.resume(self.loop.moment().now)
+        await self.environments.save(environment, self.loop.moment().now)
         self.events_.put("order", environment, what="rollout goes on", who=who)
         self._rolled.set()
         return True

@@ -200,6 +200,6 @@ class Controller(Protocol):
         """The rollout of that revision (its whole id) may begin; in the audit when it returns. False: none waits."""
         ...
 
-    def go_on(self, environment: str, who: str) -> bool:
+    async def go_on(self, environment: str, who: str) -> bool:
         """A rollout that stopped goes on; False when there is none."""
         ...

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 from fleet.desired import git
-from fleet.desired.source import ROOT, Tree
+from fleet.desired.source import Tree
+from fleet.desired.whereabouts import ROOT
 from fleet.errors import Origin, UsageError
 
 

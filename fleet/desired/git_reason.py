@@ -12,6 +12,16 @@ _NEXT = {
     "authentication failed": "the token is not taken: is it still valid, and may it read this repository?",
     "host key verification failed": "its key is not in known_hosts: compare it, then add it with ssh-keyscan",
     "permission denied (publickey": "the key is not taken: add it to the repository as one that may read",
+    # As GnuTLS and OpenSSL say it.
+    **dict.fromkeys(
+        ("certificate verification failed", "certificate problem", "problem with the ssl ca cert"),
+        "its certificate is out of date, or of an authority that is not trusted: give that one's file (ca_file)",
+    ),
+    **dict.fromkeys(
+        ("does not match target host", "no alternative certificate subject name"),
+        "the certificate is another server's: name the address that it is for",
+    ),
+    **dict.fromkeys(("unexpected tls packet", "wrong version number"), "no TLS is spoken at that port"),
     "returned error: 30": "it leads elsewhere: name the address that it leads to",
     "file too large": "the repository is larger than fleet takes",
     "no space left": "make room on the disk of the state directory",

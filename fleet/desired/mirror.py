@@ -55,9 +55,12 @@ class Mirror:
         return self._generations.current
 
     async def open(self) -> str:
-        """The last good commit of an earlier life, or ""."""
-        self._base = await asyncio.to_thread(self._generations.open)
-        self._config.write_text(TRUSTED)
+        """The last good commit of an earlier life, or "". Raises GitError: the folder cannot be written."""
+        try:
+            self._base = await asyncio.to_thread(self._generations.open)
+            self._config.write_text(TRUSTED)
+        except OSError as error:
+            raise GitError(f"the mirror of {self._remote.url} cannot be written: {error}") from error
         if self._base:
             said = await self._run("cat-file", "-e", f"{self._base}^{{tree}}", at=self.repository)
             self.commit = self._base if said.code == 0 else ""

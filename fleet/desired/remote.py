@@ -39,12 +39,14 @@ _PASSED = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "
 @dataclass(frozen=True, slots=True)
 class Access:
     """How the remote is asked. token: a file with one, for https. key, known_hosts: for SSH. plain: http, where
-    everybody on the way can read and change what is said, is wanted."""
+    everybody on the way can read and change what is said, is wanted. ca: certificates of the authorities that https
+    is trusted by, PEM, instead of this machine's."""
 
     token: Path | None = None
     key: Path | None = None
     known_hosts: Path | None = None
     plain: bool = False
+    ca: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Remote:
         config = {"credential.helper": ""}  # whatever anybody else configured
         found = {name: os.environ[name] for name in _PASSED if name in os.environ}
         found |= {"GIT_SSH_COMMAND": _ssh(access), "GIT_SSH_VARIANT": "ssh"}
+        if access.ca is not None:
+            found["GIT_SSL_CAINFO"] = str(access.ca.expanduser().absolute())
         if access.token is not None and self.scheme in ("http", "https"):
             config[f"credential.{self.base}.helper"] = _helper("@" in urlsplit(self.url).netloc)
             found["FLEET_TOKEN_FILE"] = str(access.token.expanduser().absolute())

@@ -16,17 +16,18 @@ from fleet.model.secret import SecretSource
 
 
 class Revisions:
-    """repository: a directory that Git knows, bare or not. One thread at a time."""
+    """repository: a directory that Git knows, bare or not. directory: that holds environments/, see `open_revision`.
+    One thread at a time."""
 
     def __init__(self, repository: Path, kinds: Mapping[str, Kind], cache_dir: Path) -> None:
-        self.repository = repository
+        self.repository, self.directory = repository, ""
         self._kinds, self._cache_dir = kinds, cache_dir
         self._compiler: Compiler | None = None
         self._loaded: dict[str, Loaded] = {}
 
     def compile(self, revision: str = "HEAD", working_tree: bool = False, facts: Facts | None = None) -> Fleet:
         """What can be of a revision (or the uncommitted files), with its problems. Raises UsageError: no such one."""
-        tree = open_working_tree(self.repository) if working_tree else open_revision(self.repository, revision)
+        tree = self._tree(revision, working_tree)
         loaded = self._loaded[tree.revision] = self._load(tree)
         return self._compile(loaded, facts or {})
 
@@ -46,6 +47,11 @@ class Revisions:
             if entry is not None and entry.blob == source.blob:
                 return loaded.tree.read(source.path)
         raise SecretError("it is not in the revision that was read")
+
+    def _tree(self, revision: str, working_tree: bool) -> Tree:
+        if working_tree:
+            return open_working_tree(self.repository)
+        return open_revision(self.repository, revision, directory=self.directory)
 
     def _load(self, tree: Tree) -> Loaded:
         known = self._loaded.get(tree.revision)

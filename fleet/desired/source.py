@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from fleet.desired import git
+from fleet.desired.whereabouts import ROOT, only_place
 from fleet.errors import Origin, Problem, UsageError
-
-ROOT = "environments"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +90,29 @@ def blob_id(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
-def open_revision(repository: Path, revision: str = "HEAD", limits: Limits | None = None) -> Tree:
-    """A commit, tag or branch. Raises UsageError: no repository, no such revision, no environments/ in it."""
+def open_revision(repository: Path, revision: str = "HEAD", limits: Limits | None = None, directory: str = "") -> Tree:
+    """A commit, tag or branch. directory: that holds environments/, from the repository's top; "" where `repository`
+    is, and in a bare one the top, or the only one that does.
+
+    Raises UsageError: no repository, no such revision, no environments/ in it, or several where nobody says which."""
     bounds = limits or Limits()
-    prefix = _prefix(repository)
+    prefix = f"{directory.strip('/')}/{ROOT}/" if directory.strip("/") else _prefix(repository)
     commit = _resolve(repository, revision)
-    words = ("ls-tree", "-r", "-z", "-l", "--full-tree", commit, "--", prefix)
-    with git.streaming(repository, *words) as (_, output):
-        entries, problems = _collect(_listed(_split(output, bounds), prefix, bounds), bounds)
+    entries, problems = _committed(repository, commit, prefix, bounds)
+    if not entries and not problems and not directory and (found := only_place(repository, commit)):
+        prefix = f"{found}/{ROOT}/"
+        entries, problems = _committed(repository, commit, prefix, bounds)
     if not entries and not problems:
         raise UsageError(f"revision {revision} has no {prefix} directory; start one with: fleet init")
     return Tree(commit, _label(revision, commit), entries, problems, _Blobs(repository), repository, prefix)
+
+
+def _committed(
+    repository: Path, commit: str, prefix: str, bounds: Limits
+) -> tuple[dict[str, Entry], tuple[Problem, ...]]:
+    words = ("ls-tree", "-r", "-z", "-l", "--full-tree", commit, "--", prefix)
+    with git.streaming(repository, *words) as (_, output):
+        return _collect(_listed(_split(output, bounds), prefix, bounds), bounds)
 
 
 def open_working_tree(repository: Path, limits: Limits | None = None) -> Tree:

@@ -25,7 +25,7 @@ from fleet.history.database import connect, open_database, prepare, told
 from fleet.history.execs import Execs
 from fleet.history.masked import Mask, masked_plan, masked_result
 from fleet.history.records import ChangeRecord, Content, PassRecord, RunRecord
-from fleet.history.retention import Pruned, prune
+from fleet.history.retention import NEWEST, Pruned, prune
 from fleet.history.who import who
 from fleet.history.writer import Limits, Writer
 from fleet.model.change import PassResult, Plan
@@ -165,6 +165,11 @@ class History:
         await self.flush()
         async with self._writer.transaction() as connection:
             return await prune(connection, before)
+
+    async def newest(self) -> float | None:
+        """When something was last written, by the clock of then (Unix seconds); None: never."""
+        (row,) = await self._rows(NEWEST, {})
+        return None if row["at"] is None else float(row["at"])
 
     async def flush(self) -> None:
         """Everything written so far is on disk. Raises HistoryError."""

@@ -21,6 +21,9 @@ RUNS = """DELETE FROM runs WHERE finished IS NOT NULL AND finished < :before
 KEPT = """SELECT before, after FROM changes WHERE instr(before, '$content') > 0 OR instr(after, '$content') > 0"""
 CONTENTS = "DELETE FROM contents WHERE digest NOT IN (SELECT value FROM json_each(:digests))"
 
+NEWEST = """SELECT max(at) AS at FROM (SELECT max(ended) AS at FROM passes UNION ALL SELECT max(looked) FROM looks
+    UNION ALL SELECT max(started) FROM runs UNION ALL SELECT max(at) FROM audit)"""
+
 
 @dataclass(frozen=True, slots=True)
 class Pruned:

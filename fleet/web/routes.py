@@ -150,7 +150,7 @@ class Routes:
 
     async def go_on(self, request: Request) -> Response:
         """A rollout that stopped goes on."""
-        done = self._controller.go_on(request.path_params["environment"], asker_of(request.scope).name)
+        done = await self._controller.go_on(request.path_params["environment"], asker_of(request.scope).name)
         return Json({}) if done else refusal(404, "no rollout of that environment has stopped")
 
     async def approve(self, request: Request) -> Response:

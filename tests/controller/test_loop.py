@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from fleet.controller.queue import Priority
+from fleet.controller.queue import Priority, Turn
 from fleet.errors import Failure, TransportError
 from fleet.model.change import Verdict
 from fleet.model.step import Batch, Outcome, Report
@@ -251,3 +251,26 @@ def test_a_connection_to_what_is_no_host_of_ours_any_more_is_closed() -> None:
 
     virtually(rig.run(60, leave))
     assert max(rig.times("dev-2")) <= 30 < max(rig.times("dev-1"))
+
+
+def test_an_environment_that_leaves_git_between_two_breaths_leaves_no_pass_behind() -> None:
+    """Its pass was begun and had not run yet. Before, it counted as under way for ever, and nobody looked at that host
+    again when it came back."""
+    rig = Rig({"dev-1": World(), "prod-1": World()})
+
+    async def work() -> None:
+        rig.loop.begin([("dev", "dev-1")])
+        rig.loop.queue.add(Turn(("dev", "dev-1"), 0.0, Priority.ASKED, "now"))
+        rig.loop._start(rig.loop.moment())
+        assert rig.loop.running == 1
+        (task,) = [one.task for one in rig.loop._work.values()]
+        assert task is not None
+        place = rig.places.pop("dev")
+        await asyncio.wait([task])
+        assert task.exception() is None
+        assert rig.loop.running == 0
+        rig.places["dev"] = place
+        rig.loop.queue.add(Turn(("dev", "dev-1"), 0.0, Priority.ASKED, "it is back"))
+        assert rig.loop.queue.take(0.0, set()) is not None
+
+    virtually(work())

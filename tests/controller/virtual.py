@@ -57,10 +57,11 @@ class _Fake:
     places: Mapping[str, Any]
 
     def host(self, key: tuple[str, str]) -> Any:
-        return self.places[key[0]].hosts.get(key[1])
+        place = self.places.get(key[0])
+        return None if place is None else place.hosts.get(key[1])
 
     def kinds(self, environment: str) -> Any:
-        return KINDS
+        return self.places[environment] and KINDS
 
     def __iter__(self) -> Iterator[HostSpec]:
         for place in self.places.values():

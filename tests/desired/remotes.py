@@ -1,17 +1,20 @@
-"""Real Git servers on loopback: git daemon, and smart HTTP by git http-backend behind a small server of ours."""
+"""Real Git servers on loopback: git daemon, and smart HTTP by git http-backend behind a small server of ours,
+plain or in TLS."""
 
 from __future__ import annotations
 
 import base64
 import os
 import socket
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 AUTHOR = {
     "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.org", "GIT_COMMITTER_NAME": "t",
@@ -90,17 +93,38 @@ class Instead:
 
 @dataclass
 class Web:
-    """Smart HTTP. token: that it wants, "" for none. asked: paths. instead: of an answer, where it gives one; whoever
+    """Smart HTTP. token: that it wants, "" for none. asked: paths. authorized: what came as
+    Authorization. instead: of an answer, where it gives one; whoever
     asked waits meanwhile."""
 
     url: str
     token: str = ""
     asked: list[str] = field(default_factory=list)
+    authorized: list[str] = field(default_factory=list)
     instead: Callable[[str], Instead | None] = lambda path: None
 
 
+class _Server(ThreadingHTTPServer):
+    """Shakes hands in the thread of the connection, so that who does not finish keeps nobody else waiting."""
+
+    tls: ssl.SSLContext | None = None
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if self.tls is None:
+            return super().finish_request(request, client_address)
+        with suppress(ssl.SSLError, ConnectionError), self.tls.wrap_socket(request, server_side=True) as one:
+            super().finish_request(one, client_address)
+            one.unwrap()  # without this word of goodbye the answer may have been cut
+
+
 @contextmanager
-def smart_http(root: Path, token: str = "", address: str = "127.91.0.2") -> Iterator[Web]:
+def smart_http(
+    root: Path,
+    token: str = "",
+    address: str = "127.91.0.2",
+    tls: ssl.SSLContext | None = None,
+    port: int = 0,
+) -> Iterator[Web]:
     web = Web("", token)
 
     class Handler(BaseHTTPRequestHandler):
@@ -114,6 +138,7 @@ def smart_http(root: Path, token: str = "", address: str = "127.91.0.2") -> Iter
 
         def _serve(self, body: bytes) -> None:
             web.asked.append(self.path)
+            web.authorized += [said] if (said := self.headers.get("Authorization", "")) else []
             said = "Basic " + base64.b64encode(f"git:{web.token}".encode()).decode()
             if web.token and self.headers.get("Authorization") != said:
                 self.send_response(401)
@@ -149,10 +174,11 @@ def smart_http(root: Path, token: str = "", address: str = "127.91.0.2") -> Iter
         def log_message(self, *_: object) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer((address, 0), Handler)
+    server = _Server((address, port), Handler)
+    server.tls = tls
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    web.url = f"http://{address}:{server.server_port}"
+    web.url = f"http{'s' if tls else ''}://{address}:{server.server_port}"
     try:
         yield web
     finally:

@@ -101,7 +101,7 @@ class Fake:
         self.asked.append(f"approve {environment!r} by {who}")
         return environment == "dev"
 
-    def go_on(self, environment: str, who: str) -> bool:
+    async def go_on(self, environment: str, who: str) -> bool:
         self.asked.append(f"go on {environment!r} by {who}")
         return environment == "dev"
 
