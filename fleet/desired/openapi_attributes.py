@@ -133,7 +133,7 @@ def _bound(name: str, value: Any) -> bool:
         return False
     if name in ("minimum", "maximum"):
         return isinstance(value, int | float) and abs(value) < 2**63
-    return isinstance(value, int) and 0 <= value < 1000
+    return isinstance(value, int) and 0 <= value < (1000 if name.startswith("min") else 2**31)
 
 
 def _fits(value: Any, type_: str) -> bool:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from fleet.desired.openapi_draft import Draft
 
 WIDTH = 110
+# What needs no quotes in any reader of YAML.
+_PLAIN = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_ ,.;()/'+=-]*[A-Za-z0-9_.;()/'+=-])?|/[A-Za-z0-9_./-]*")
+_WORDS = frozenset({"on", "off", "yes", "no", "y", "n", "true", "false", "null"})
 
 
 def text(draft: Draft, source: str) -> str:
@@ -61,6 +65,6 @@ def _node(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         if "\n" in value:
             return LiteralScalarString(value)
-        if not value.isprintable() or "{" in value or value != value.strip():
+        if not _PLAIN.fullmatch(value) or value.lower() in _WORDS:
             return DoubleQuotedScalarString(value)
     return value
