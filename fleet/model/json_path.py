@@ -21,7 +21,7 @@ def compiled(expression: str) -> JSONPath:
 
     try:
         found = JSONPathEnvironment(strict=True).compile(expression)
-    except (JSONPathError, RecursionError) as error:
+    except (JSONPathError, RecursionError, ValueError, IndexError) as error:  # the last two for "" and its like
         raise ValueError(f"expected a JSONPath such as $.items[*]: {str(error).splitlines()[0]}") from error
     if not isinstance(found, JSONPath):
         raise ValueError("expected one JSONPath")

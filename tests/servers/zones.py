@@ -1,5 +1,5 @@
-"""A small API as tests/desired/openapi/dns.yaml describes it: clients name zones, the server gives records their ids. It
-lives in a thread, and minds what it is sent."""
+"""A small API as tests/desired/openapi/dns.yaml describes it: clients name zones, the server gives records their ids.
+It lives in a thread, and minds what it is sent."""
 
 from __future__ import annotations
 

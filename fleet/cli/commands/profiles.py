@@ -86,7 +86,7 @@ def show(invocation: Invocation, name: str, whole: bool, layer: str | None) -> A
         return Answer(printable(one.content.decode()).rstrip("\n"), document)
     if read.kind is None:
         raise ConfigError(read.problems)
-    lines = [printable(reference(read.kind)), "", f"From {one_line(one.path)}"]
+    lines = [printable(click.unstyle(reference(read.kind))), "", f"From {one_line(one.path)}"]
     if read.cases:
         lines += ["", "Its cases:", *(f"  {one_line(case.name)}" for case in read.cases)]
     return Answer("\n".join(lines), {**document, **kind_document(read.kind), "cases": [c.name for c in read.cases]})
