@@ -63,12 +63,17 @@ def attributes(document: Document, sent: Schema, known: Schema, but: Collection[
     taken = set(_TAKEN)
     for key, place in sent.properties.items():
         schema = document.schema(place)
-        if key in but or schema.said.get("readOnly") is True or not key or not key.isprintable():
+        if key in but or schema.said.get("readOnly") is True or not sayable(key):
             continue
         name = word(key, taken)
         taken.add(name)
         hidden = bool(known.properties) and key not in known.properties
         yield _attribute(document, key, name, schema, (key in sent.required, hidden))
+
+
+def sayable(key: str) -> bool:
+    """Whether a profile can name the field: where keys stand in lists, braces would be a template."""
+    return bool(key) and key.isprintable() and not {"{", "}"} & set(key)
 
 
 def word(key: str, taken: Collection[str]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.desired.openapi import Document, Place, Schema
-from fleet.desired.openapi_attributes import Attribute, attributes, word
+from fleet.desired.openapi_attributes import Attribute, attributes, sayable, word
 from fleet.desired.openapi_cases import cases
 from fleet.desired.openapi_login import login
 from fleet.desired.openapi_paths import Rest, answered, parameters, sent
@@ -68,6 +68,8 @@ def draft(document: Document, rest: Rest, kind: str) -> Draft:
     taken = set(parents.values())
     fields = [_apart(one, taken) for one in own]
     made = Draft({})
+    if odd := [one for one in shapes.sent.properties if not sayable(one)]:
+        made.doubt(f"left out, since they cannot be named here: {', '.join(map(ascii, odd))[:200]}", "object")
     profile = made.profile
     profile["doc"] = _doc(document, rest)
     profile["example"] = ""
@@ -146,7 +148,7 @@ def _writable(document_schema: Schema) -> dict[str, Mapping[str, Any]]:
     found = {}
     for key, place in document_schema.properties.items():
         said = place.value if isinstance(place.value, Mapping) else {}
-        if said.get("readOnly") is not True:
+        if said.get("readOnly") is not True and sayable(key):
             found[key] = said
     return found
 

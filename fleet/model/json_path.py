@@ -21,8 +21,10 @@ def compiled(expression: str) -> JSONPath:
 
     try:
         found = JSONPathEnvironment(strict=True).compile(expression)
-    except (JSONPathError, RecursionError, ValueError, IndexError) as error:  # the last two for "" and its like
-        raise ValueError(f"expected a JSONPath such as $.items[*]: {str(error).splitlines()[0]}") from error
+    except (JSONPathError, RecursionError) as error:
+        # Not str(error), which for "" fails itself: it looks for a place to point at.
+        said = str(error.args[0] if error.args else "").partition("\n")[0] or "nothing is there"
+        raise ValueError(f"expected a JSONPath such as $.items[*]: {said}") from error
     if not isinstance(found, JSONPath):
         raise ValueError("expected one JSONPath")
     return found
