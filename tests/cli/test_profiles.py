@@ -1,14 +1,16 @@
-"""`fleet profiles`, each command in its own process: what it shows, checks and writes, and what it refuses."""
+"""`fleet profiles`: what it shows, checks and writes, and what it refuses. In this process: each start costs."""
 
 from __future__ import annotations
 
+import os
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.cli.conftest import Fleet, Repository
+from fleet.cli.main import run
+from tests.cli.conftest import Done, Fleet, Repository
 from tests.cli.test_completion import complete
 
 POOL = """\
@@ -27,6 +29,24 @@ cases:
 """
 DOCUMENTS = Path(__file__).parents[1] / "desired/openapi"
 SHIPPED = files("fleet") / "profiles"
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fleet:
+    """The command in this process, with a record and a cache of its own."""
+    for name in [one for one in os.environ if one.startswith("FLEET_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("FLEET_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("FLEET_CACHE_DIR", str(tmp_path / "cache"))
+
+    def call(*words: str, cwd: Path = tmp_path) -> Done:
+        monkeypatch.chdir(cwd)
+        capsys.readouterr()
+        code = run(words)
+        said = capsys.readouterr()
+        return Done(int(code), said.out, said.err)
+
+    return call
 
 
 def test_without_a_repository_those_that_come_with_fleet_are_listed_and_shown(fleet: Fleet) -> None:

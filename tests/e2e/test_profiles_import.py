@@ -19,13 +19,11 @@ def test_imported_profiles_make_their_objects_once_and_mend_them(desk: Desk, tmp
             done = desk.fleet("profiles", "import", DOCUMENT, "--path", path, "-o", f"{FOLDER}/{name}.yaml")
             assert done.code == 0, done.err
         assert desk.fleet("profiles", "check", f"{FOLDER}/zone.yaml", f"{FOLDER}/record.yaml").code == 0
-        www = {"zone_id": "example.org.", "type": "A", "content": "192.0.2.1"}
-        first: Said = {"zone": {"example.org.": {"kind": "primary", "primaries": ["192.0.2.9"]}}}
-        desk.resources(first)
-        desk.apply(created(first))
-        both: Said = {**first, "record": {"www": www}}
+        www = {"zone_id": "example.org.", "type": "A", "content": "192.0.2.1", "needs": ["zone:example.org."]}
+        zone = {"kind": "primary", "primaries": ["192.0.2.9"]}
+        both: Said = {"zone": {"example.org.": zone}, "record": {"www": www}}
         desk.resources(both)
-        desk.apply(created({"record": both["record"]}))
+        desk.apply(created(both))
         made = [("POST", f"{ROOT}/zones"), ("POST", f"{ROOT}/zones/example.org./records")]
         assert held.asked == made
         ((id_, record),) = held.records["example.org."].items()

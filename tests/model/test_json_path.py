@@ -66,7 +66,7 @@ def test_text_that_is_no_json_is_missing_and_null_is_not(text: str, value: Any) 
 
 
 KEYS = st.text("abc", min_size=1, max_size=2)
-LEAVES = st.one_of(st.none(), st.integers(), st.lists(st.integers(), max_size=2), st.just({}))
+LEAVES: st.SearchStrategy[Any] = st.one_of(st.none(), st.integers(), st.lists(st.integers(), max_size=2), st.just({}))
 OBJECTS = st.recursive(LEAVES, lambda inner: st.dictionaries(KEYS, inner, min_size=1, max_size=3), max_leaves=8)
 
 
