@@ -137,9 +137,16 @@ def _bound(name: str, value: Any) -> bool:
     if isinstance(value, bool):
         return False
     if name in ("minimum", "maximum"):
-        return isinstance(value, int | float) and abs(value) < 2**63
+        return isinstance(value, int | float) and _short(value)
     return isinstance(value, int) and 0 <= value < (1000 if name.startswith("min") else 2**31)
 
 
 def _fits(value: Any, type_: str) -> bool:
-    return isinstance(value, _PYTHON[type_]) and (type_ == "boolean" or not isinstance(value, bool))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return isinstance(value, _PYTHON[type_]) and (type_ == "boolean" or not isinstance(value, bool))
+    return isinstance(value, _PYTHON[type_]) and _short(value)
+
+
+def _short(value: float) -> bool:
+    """Not all that JSON calls a number is one in YAML, or meant by anybody."""
+    return abs(value) < 1e15 and len(repr(value)) <= 16
