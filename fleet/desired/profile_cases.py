@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,9 @@ from pydantic import ValidationError
 from fleet.desired.check import check as check_shape
 from fleet.desired.check import near
 from fleet.desired.format import PROFILE
+from fleet.desired.jinja import has_template
 from fleet.desired.profile import kind_of
+from fleet.desired.profile_spec import COMMON
 from fleet.desired.template import Engine
 from fleet.desired.wrong import Wrong
 from fleet.desired.yaml import excerpt, parse
@@ -28,6 +31,7 @@ from fleet.model.rehearsal import ENDS, Case, Sent
 from fleet.model.value import Node, children, member
 
 _ANSWER = ("status", "headers", "body", "elsewhere")
+_GLOBALS = frozenset({"range", "dict", "lipsum", "cycler", "joiner", "namespace"})
 _METHODS = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -49,10 +53,33 @@ def read(path: str, content: bytes) -> Read:
     check_shape(node, PROFILE, problems.append)
     if not problems and name in KINDS:
         problems.append(Problem(Origin(path), f"`{name}` is a kind already", "another name"))
-    kind = kind_of(name, node, Engine(), problems) if not problems else None
-    cases = tuple(_cases(kind, node, problems)) if kind is not None else ()
+    engine = Engine()
+    kind = kind_of(name, node, engine, problems) if not problems else None
+    if kind is not None:
+        problems += _undefined(node, engine)
+    cases = tuple(_cases(kind, node, problems)) if kind is not None and not problems else ()
     lines = content.decode(errors="replace").split("\n")
     return Read(kind, cases, tuple(_quoted(one, lines) for one in problems))
+
+
+def _undefined(node: Node, engine: Engine) -> Iterator[Problem]:
+    """Names that nothing defines, whether or not a case uses them."""
+    pattern = member(node, "name", "pattern")
+    groups = re.compile(pattern.value).groupindex if pattern is not None else {}
+    known = {"name", *COMMON, *children(member(node, "attributes")), *groups}
+    for key in ("object", "owns", "needs"):
+        for text in _texts(member(node, key)):
+            for name in sorted(engine.reads(text.value) - known - _GLOBALS):
+                yield Problem(text.origin, f"`{name}` is not defined", hint=near(name, known))
+
+
+def _texts(node: Node | None) -> Iterator[Node]:
+    value = node.value if node is not None else None
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)
+    elif node is not None and isinstance(value, str) and node.tag != "raw" and has_template(value):
+        yield node
 
 
 def _cases(kind: Kind, node: Node, problems: list[Problem]) -> Iterator[Case]:

@@ -113,6 +113,12 @@ def test_what_is_no_profile_makes_no_kind_and_says_why(content: bytes) -> None:
     assert found.kind is None and found.problems
 
 
+def test_a_name_that_nothing_defines_is_told_without_a_case_that_uses_it() -> None:
+    text = POOL.partition("cases:")[0].replace("{{ token }}", "{{ 'a' if tokem else size }}")
+    (problem,) = read("pool.yaml", text.encode()).problems
+    assert str(problem).startswith("pool.yaml:7:37: `tokem` is not defined") and "did you mean `token`?" in str(problem)
+
+
 def test_the_name_of_a_kind_in_python_is_taken() -> None:
     assert "`file` is a kind already" in str(read("file.yaml", POOL.encode()).problems[0])
 

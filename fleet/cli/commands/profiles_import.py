@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,7 @@ def command(invocation: Invocation, file: Path, path: str | None, output: Path |
             raise UsageError("say which object: --path PATH (`fleet profiles import FILE` lists them)")
         return Answer(_listed(found), {"candidates": [_row(one) for one in found]})
     rest = choose(document, path)
-    kind = output.stem if output is not None else rest.noun.replace("-", "_").lower()
+    kind = output.stem if output is not None else re.sub(r"\W+", "_", rest.noun).lower()
     made = text(draft(document, rest, kind), f"{file.name}, {rest.item}")
     if output is None:
         return Answer(printable(made).rstrip("\n"), {"name": kind, "path": rest.item, "profile": made})
