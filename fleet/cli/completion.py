@@ -41,6 +41,25 @@ def kinds(ctx: click.Context, param: click.Parameter, typed: str) -> list[str]:
         return []
 
 
+def profiles(ctx: click.Context, param: click.Parameter, typed: str) -> list[str]:
+    """Those that come with fleet, and those of HEAD."""
+    try:
+        from fleet.cli.opening import open_app, open_tree
+        from fleet.cli.options import Invocation
+        from fleet.desired.profile_files import in_tree, shipped
+        from fleet.errors import UsageError
+
+        found = {one.name for one in shipped()}
+        try:
+            invocation = ctx.find_root().ensure_object(Invocation)
+            found |= {one.name for one in in_tree(open_tree(open_app(invocation), invocation))}
+        except UsageError:  # no repository here
+            pass
+        return _starting(typed, found)
+    except Exception:
+        return []
+
+
 def _starting(typed: str, names: Iterable[str]) -> list[str]:
     return sorted(name for name in names if name.startswith(typed))
 

@@ -33,6 +33,7 @@ SECTIONS = {
         "hosts",
         "secrets",
         "kinds",
+        "profiles",
         "schema",
     ),
     "What is, and making it so": ("plan", "apply", "status", "history", "exec"),

@@ -121,7 +121,10 @@ def _url(value: Any, view: View) -> dict[str, Any]:
         raise ValueError("http or https, a host, and perhaps a path: https://api.example.org/v1")
     if parts.username or parts.password:
         raise ValueError("no user or password here; those go to `auth: {basic: {user, password}}`")
-    _ = parts.port  # raises for what is no port
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("a port from 1 to 65535 after the host, or none") from None
     return {"url": _text(value).rstrip("/")}
 
 
@@ -186,7 +189,16 @@ def _header_names(given: Mapping[str, str]) -> None:
 
 
 def _networks(value: Any, view: View) -> dict[str, Any]:
-    return {"networks": tuple(str(ip_network(_text(one))) for one in _list(value))}
+    return {"networks": tuple(map(_network, _list(value)))}
+
+
+def _network(value: Any) -> str:
+    try:
+        return str(ip_network(_text(value)))
+    except ValueError:
+        raise ValueError(
+            f"networks such as 127.0.0.0/8, of which all bits behind the / are 0; {value} is none"
+        ) from None
 
 
 def _redirects(value: Any, view: View) -> dict[str, Any]:
@@ -226,7 +238,7 @@ def _word(value: Any) -> str:
 
 def _map(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or not value:
-        raise ValueError("a map")
+        raise ValueError("a map that is not empty")
     return value
 
 

@@ -166,6 +166,15 @@ HOST_KEYS = {
     "vars": VARS,
     "connection": CONNECTION,
 }
+CASE = Shape(
+    "map",
+    "A resource, what the server says of it, and what apply sends then.",
+    {
+        "spec": Shape("map", "NAME: {attributes}.", each=ANY),
+        "server": Shape("map", "The answer to a read: status, headers, body; elsewhere: the same by path.", each=ANY),
+        "expect": Shape("any", "in sync, waiting, unreadable, refused; or a list of {method, path, body}."),
+    },
+)
 PROFILE = Shape(
     "map",
     "profiles/NAME.yaml: a kind of object behind an API.",
@@ -186,6 +195,7 @@ PROFILE = Shape(
         "owns": Shape("list", "Claims beside KIND:NAME, in which attributes may stand.", each=TEXT),
         "needs": Shape("list", "Claims, such as KIND:NAME, that must be right first.", each=TEXT),
         "object": Shape("map", "Attributes of an http_object; `{{ NAME }}` is an attribute of this kind.", each=ANY),
+        "cases": Shape("map", "What it does, by example; played by `fleet profiles check`.", each=CASE, noun="case"),
     },
 )
 GENERAL = {

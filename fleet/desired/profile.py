@@ -70,7 +70,8 @@ class Profile:
         found = self.pattern.fullmatch(name)
         known = {"name": name, **(found.groupdict() if found else {}), **spec.model_dump()}
         render = self._rendering(_Names(known))
-        said = {key: render(child) for key, child in children(member(self.node, "object")).items()}
+        object_ = children(member(self.node, "object"))
+        said = {key: render(child, int(key == "body")) for key, child in object_.items()}
         said = {key: value for key, value in said.items() if value is not None}
         unseen = [key for key, about in (self.said.get("attributes") or {}).items() if about.get("writeOnly")]
         said.setdefault("write_only", [key for key in unseen if key in said.get("body", {})])
@@ -87,14 +88,17 @@ class Profile:
         except ValidationError as error:
             raise Wrong(self._minded(error, name)) from error
 
-    def _rendering(self, names: _Names) -> Callable[[Node], Any]:
-        def render(node: Node) -> Any:
+    def _rendering(self, names: _Names) -> Callable[..., Any]:
+        def render(node: Node, depth: int = 0) -> Any:
+            """depth: in a `body`, 1 for itself. Below it a map of which nothing is said is not declared either."""
             value = node.value
             if isinstance(value, dict):
-                found = {key: render(child) for key, child in value.items()}
-                return {key: one for key, one in found.items() if one is not None}
+                inner = {key: depth + 1 if depth else int(key == "body") for key in value}
+                found = {key: render(child, inner[key]) for key, child in value.items()}
+                said = {key: one for key, one in found.items() if one is not None}
+                return None if depth > 1 and value and not said else said
             if isinstance(value, list):
-                return [one for one in map(render, value) if one is not None]
+                return [one for one in (render(child, depth and depth + 1) for child in value) if one is not None]
             if not isinstance(value, str) or node.tag == "raw" or not has_template(value):
                 return value
             try:

@@ -23,7 +23,9 @@ def compiled(expression: str) -> JSONPath:
     try:
         found = JSONPathEnvironment(strict=True).compile(expression)
     except (JSONPathError, RecursionError) as error:
-        raise ValueError(f"expected a JSONPath such as $.items[*]: {str(error).splitlines()[0]}") from error
+        # Not str(error), which for "" fails itself: it looks for a place to point at.
+        said = str(error.args[0] if error.args else "").partition("\n")[0] or "nothing is there"
+        raise ValueError(f"expected a JSONPath such as $.items[*]: {said}") from error
     if not isinstance(found, JSONPath):
         raise ValueError("expected one JSONPath")
     return found
