@@ -43,7 +43,8 @@ def test_a_network_that_is_down_is_tried_by_single_handshakes() -> None:
     # One in half the rest at least, on average; and never two at a time.
     assert len(found) <= (1800 - settled) / (REST.cap / 2)
     assert min(b - a for a, b in pairwise(found)) >= CONNECT
-    assert len({name for name, one in worlds.items() if one.tried[-1] > settled}) > 30, "not always the same few"
+    tried = {name for name, one in worlds.items() if one.tried[-1] > settled}
+    assert len(found) >= 10 and len(tried) > len(found) / 2, "not always the same few"
 
 
 def test_it_goes_on_being_told_that_they_are_unreachable_and_since_when() -> None:

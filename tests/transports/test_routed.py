@@ -35,6 +35,8 @@ class Down:
     async def perform(self, batch: Batch, report: Report | None = None) -> Mapping[str, Outcome]:
         raise TransportError(Failure.REFUSED, "nobody listens")
 
+    async def halt(self) -> None: ...
+
     async def aclose(self) -> None:
         return None
 
