@@ -18,7 +18,7 @@ from fleet.controller.rollout import Rollout, ordered
 from fleet.desired.assemble import EnvironmentSpec
 from fleet.desired.compile import Fleet
 from fleet.desired.revisions import Revisions
-from fleet.errors import UsageError
+from fleet.errors import HistoryError, UsageError
 from fleet.history import History
 from fleet.history.records import Taken
 from fleet.model.host import HostSpec
@@ -79,14 +79,18 @@ class Environments:
         return self.places[environment].spec.kinds
 
     async def restore(self, now: float) -> None:
-        """Where they were when the record was last written. A revision that is there no more is taken anew later."""
+        """Where they were when the record was last written. What cannot be gone on from (a revision that is there no
+        more, a rollout that another version wrote) is taken anew later, from its first wave on: no reason not to
+        start."""
         for name, taken in (await self._history.control.taken()).items():
             try:
                 fleet = await self._compiled(taken.revision)
-            except UsageError:
+                if name in fleet.environments and name not in fleet.broken:
+                    self.places[name] = await self._restored(taken, fleet.environments[name], now)
+            except HistoryError:
+                raise
+            except Exception:  # noqa: S112 - the newest commit is compiled next, and what is wrong with it is told
                 continue
-            if name in fleet.environments and name not in fleet.broken:
-                self.places[name] = await self._restored(taken, fleet.environments[name], now)
 
     async def _restored(self, taken: Taken, spec: EnvironmentSpec, now: float) -> Place:
         """Hosts whose turn had not come follow the revision that they followed then."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -185,3 +186,31 @@ async def test_a_rollout_that_waits_for_time_costs_no_write(served: Served) -> N
         for _ in range(5):
             await service._roll()
         assert service.history.commits == before
+
+
+@pytest.mark.parametrize(
+    "said", ["garbage", "[]", '{"old": {}}', '{"old": {"h1": 1}, "rollout": {"hosts": 3}}', "1e999"]
+)
+async def test_a_rollout_that_cannot_be_read_is_begun_anew(served: Served, said: str) -> None:
+    """Before, the controller did not start any more."""
+    served.commit("a")
+    async with served.life() as service:
+        await started(service)
+    with sqlite3.connect(served.record) as other:
+        other.execute("UPDATE taken SET rollout = ?", (said,))
+    other.close()
+    async with served.life() as again:
+        assert "dev" not in again.environments.places
+        await started(again)
+
+
+async def test_a_record_of_a_commit_that_is_there_no_more_is_no_reason_not_to_start(served: Served) -> None:
+    served.commit("a")
+    async with served.life() as service:
+        await started(service)
+    with sqlite3.connect(served.record) as other:
+        other.execute("UPDATE taken SET revision = ?", ("0" * 40,))
+    other.close()
+    async with served.life() as again:
+        assert "dev" not in again.environments.places
+        await started(again)
