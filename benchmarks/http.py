@@ -22,6 +22,7 @@ import httpx
 
 from benchmarks.figure import Figure, median
 from fleet.converge.drive import Intent, run_pass
+from fleet.converge.witness import Memory
 from fleet.desired.compile import Compiler
 from fleet.desired.load import load
 from fleet.desired.profiles import every_kind
@@ -48,6 +49,10 @@ async def _measure(repeat: int) -> list[Figure]:
     with _server(OBJECTS) as url:
         (host,) = _hosts([url], OBJECTS)
         look = await _turns(repeat, lambda: _fleet([host], Verdict.IN_SYNC), lambda: _bare([url], "GET"))
+        memory = Memory()
+        again = await _turns(
+            repeat, lambda: _fleet([host], Verdict.IN_SYNC, memory=memory), lambda: _bare([url], "GET")
+        )
         before = await _count(url)
         await _fleet([host], Verdict.IN_SYNC)
         asked = await _count(url) - before
@@ -68,6 +73,7 @@ async def _measure(repeat: int) -> list[Figure]:
     what = f"{OBJECTS} objects of one API, in sync, one list call"
     return [
         Figure("http, look", look[0], "s", what, look[1], 1.2),
+        Figure("http, sweep", again[0], "s", f"{what}, once more, as the controller asks", again[1], 1.2),
         Figure("http, requests of a look", asked, "requests", what, 1.0, 1.0),
         Figure("http, make", made[0], "s", f"{OBJECTS} objects made by PUT, 32 at a time", made[1], 1.2),
         Figure("http, many", many[0], "s", f"{APIS} APIs x {EACH} objects at once, in sync", many[1], 1.2),
@@ -128,9 +134,11 @@ async def _no_secrets(environment: str, sources: object) -> Mapping[str, Secret]
     return {}
 
 
-async def _fleet(hosts: Sequence[HostSpec], expected: Verdict, write: bool = False) -> None:
+async def _fleet(
+    hosts: Sequence[HostSpec], expected: Verdict, write: bool = False, memory: Memory | None = None
+) -> None:
     transport = HttpTransport(lambda: 0.5, _no_secrets, untraced)
-    intent = Intent(write=(lambda fence: Write("lab", fence + 1, "a")) if write else None)
+    intent = Intent(write=(lambda fence: Write("lab", fence + 1, "a")) if write else None, memory=memory)
 
     async def one(host: HostSpec) -> None:
         found = await run_pass(host, await transport.connect(host.target), every_kind(), intent, _Deaf())

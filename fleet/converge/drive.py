@@ -84,16 +84,17 @@ class _Pass:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
 
     async def observe(self, memory: Memory | None) -> None:
-        """The first look. With a memory of this host: one `stat`, and only what it does not vouch for in full."""
+        """The first look. With a memory of this host: one `stat`, and only what it does not vouch for in full. Behind
+        an API nothing vouches for anything, and nothing of ours is kept: there the memory is the last answer."""
         resources = self.spec.resources
-        if memory is not None and memory.seen:
+        if memory is not None and (memory.seen or self.spec.target.type == "http"):
             asked, outcomes = await self._sweep(memory)
             if self.planned is not None:
                 return
             now = memory.last
             self.observed |= memory.recall([r for r in resources if r.id not in self.observed], self.kinds, now)
             resources = tuple(r for r in resources if r.id not in self.observed)
-            state = memory.recall_state(now)
+            state = memory.recall_state(now) if asked.witnessed else HostState()
             if not resources and state is not None:
                 self.state = state
                 memory.remember(asked, outcomes, self.observed, self.plan())
@@ -114,8 +115,9 @@ class _Pass:
         _all_known(asked.tasks, outcomes)
         now = memory.witnesses(outcomes.get(WITNESS_TASK))
         before = memory.same(asked, outcomes)
-        if before is not None and memory.state is not None:
-            self.observed, self.planned, self.state = dict(before.observed), before.plan, memory.state[0]
+        state = memory.recall_state(now) if asked.witnessed else HostState()
+        if before is not None and state is not None:
+            self.observed, self.planned, self.state = dict(before.observed), before.plan, state
         else:
             self._learn(asked.looked, outcomes)
             memory.keep(asked.looked.resources, self.observed, now)

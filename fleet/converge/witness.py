@@ -94,7 +94,13 @@ class Asked:
 
     @classmethod
     def about(cls, spec: HostSpec, looked: Look, kinds: Mapping[str, Kind]) -> Asked:
-        return cls(spec.digest, (witness_task(spec.resources, kinds), *looked.tasks), looked)
+        witnesses = () if spec.target.type == "http" else (witness_task(spec.resources, kinds),)
+        return cls(spec.digest, (*witnesses, *looked.tasks), looked)
+
+    @property
+    def witnessed(self) -> bool:
+        """Whether there is anything that vouches for anything."""
+        return len(self.tasks) > len(self.looked.tasks)
 
     def answers(self, outcomes: Mapping[str, Outcome]) -> tuple[object, ...]:
         """What was said of what no witness vouches for: all that its readers see."""
@@ -138,7 +144,9 @@ class Memory:
     def same(self, asked: Asked, outcomes: Mapping[str, Outcome]) -> Nothing | None:
         """The last sweep that found nothing, when this answer is the very same: then it means the same."""
         then, now = self.nothing, self.last
-        if then is None or now is None or then.asked is not asked or now.said != then.said:
+        if then is None or then.asked is not asked:
+            return None
+        if asked.witnessed and (now is None or now.said != then.said):
             return None
         return then if asked.answers(outcomes) == then.answers else None
 
@@ -148,10 +156,10 @@ class Memory:
         """Where something is so young that it may have changed in the very second, the next sweep reads it all."""
         now = self.last
         quiet = not (plan.changes or plan.unreadable or plan.waiting)
-        if quiet and now is not None and now.youngest < now.second:
-            self.nothing = Nothing(asked, now.said, asked.answers(outcomes), dict(observed), plan)
-        else:
-            self.nothing = None
+        proven = not asked.witnessed or (now is not None and now.youngest < now.second)
+        said = now.said if now is not None else b""
+        found = Nothing(asked, said, asked.answers(outcomes), dict(observed), plan)
+        self.nothing = found if quiet and proven else None
 
     def keep_state(self, state: HostState, then: Witnesses | None) -> None:
         """A mark says what is due in its content, which its directory does not witness: then it is read each time."""
