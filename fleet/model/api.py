@@ -71,7 +71,7 @@ class Api:
 class Answered:
     """What became of one request of a look. error: why there is no answer, else "". headers: names in lower case, the
     few that a kind may ask for. body: of each page the JSON value, one unless it was asked page by page; the text,
-    where that was asked for. seconds: of the last page's try."""
+    where that was asked for, and then seconds: of its try, which differs from one to the next."""
 
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -39,7 +39,7 @@ async def ask(client: ApiClient, request: Request) -> Answered:
         bodies += said.body
         path = _next(request, path, said, len(seen)) if request.pages and said.status < 300 else ""
     assert said is not None
-    return Answered(said.status, said.headers, bodies, seconds=said.seconds)
+    return Answered(said.status, said.headers, bodies)
 
 
 def answered(answer: Answer, raw: bool = False) -> Answered:
@@ -48,7 +48,7 @@ def answered(answer: Answer, raw: bool = False) -> Answered:
     if raw:
         return Answered(answer.status, kept, [answer.body.decode(errors="replace")], seconds=answer.seconds)
     body = [answer.json()] if answer.body and answer.status < 300 else []
-    return Answered(answer.status, kept, body, seconds=answer.seconds)
+    return Answered(answer.status, kept, body)
 
 
 async def finished(client: ApiClient, request: Request, found: Answered) -> Answered:
