@@ -18,10 +18,11 @@ from fleet.cli.printable import one_line
 @click.argument("commit")
 @click.pass_obj
 def command(invocation: Invocation, commit: str) -> Answer:
-    """Go on from COMMIT, though it does not descend from the last good one.
+    """Go on from COMMIT, though the history was rewritten.
 
-    The controller refuses a history that was rewritten, since it may be an old state that somebody plays back. COMMIT
-    is the whole id of the remote's newest commit, so that nobody accepts what they have not seen.
+    It does not descend from the last good one. The controller refuses a history that was rewritten, since it may be an
+    old state that somebody plays back. COMMIT is the whole id of the remote's newest commit, so that nobody accepts
+    what they have not seen.
     """
     client_of(invocation).accept(commit)
     return Answer(f"the controller goes on from {one_line(commit[:12])}", {"commit": commit})

@@ -25,10 +25,11 @@ from fleet.errors import UsageError
 @click.argument("commit", metavar="REVISION")
 @click.pass_obj
 def command(invocation: Invocation, environment: str, commit: str) -> Answer:
-    """Let the rollout of REVISION to ENVIRONMENT begin, where environment.yaml says `rollout: {approval: true}`.
+    """Let a rollout begin that waits for approval.
 
-    REVISION is what `fleet status` shows, at least seven characters of it, so that nobody approves what came after they
-    looked. A newer revision waits anew. Who approved what stands in the audit.
+    Where environment.yaml says `rollout: {approval: true}`, each revision waits. REVISION is what `fleet status`
+    shows, at least seven characters of it, so that nobody approves what came after they looked. A newer revision waits
+    anew. Who approved what stands in the audit.
     """
     client = client_of(invocation)
     waiting = {

@@ -52,11 +52,11 @@ Host = Mapping[str, Any]  # environment, name, drift (resource → cause), fough
 @short_option
 @click.pass_obj
 def command(invocation: Invocation, environments: tuple[str, ...], patterns: tuple[str, ...], short: bool) -> Answer:
-    """Say what differed when each host was last looked at, how, and who moved.
+    """Say what differs, how, and who moved.
 
-    Where the host moved, what people ran there by hand (`fleet exec`) since it was last in sync stands beside it. Asks
-    the controller; where none runs, the record, which has no diffs. It contacts no host: `fleet plan` does. Exit
-    code 0: nothing differs; 2: something does.
+    As each host was last looked at. Where the host moved, what people ran there by hand (`fleet exec`) since it was
+    last in sync stands beside it. Asks the controller; where none runs, the record, which has no diffs. It contacts no
+    host: `fleet plan` does. Exit code 0: nothing differs; 2: something does.
     """
     try:
         hosts, note = client_of(invocation).drift(), ""

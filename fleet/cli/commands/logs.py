@@ -28,9 +28,9 @@ IDS = ("run", "pass", "trace_id")  # for programs
 @click.option("-e", "--environment", metavar="ENV", help="Of this environment only.")
 @click.pass_obj
 def command(invocation: Invocation, follow: bool, environment: str | None) -> None:
-    """Say what the controller did: passes that found or changed something, revisions, rollouts, orders.
+    """Say what the controller did, and does.
 
-    With --json one document a line.
+    Passes that found or changed something, revisions, rollouts, orders. With --json one document a line.
     """
     for one in client_of(invocation).events(0, follow):
         if environment in (None, one["environment"]):

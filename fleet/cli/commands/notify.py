@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 @group("notify", examples=(("fleet notify test", "does a message reach everybody who is to be told?"),))
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Who is told of drift, failures and recovery by `fleet serve`; the setting `notify_file` names them."""
+    """Who is told of drift, failures and recovery by `fleet serve`.
+
+    The setting `notify_file` names them.
+    """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

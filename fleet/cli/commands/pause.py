@@ -23,6 +23,9 @@ from fleet.cli.printable import one_line
 @click.option("--reason", default="", metavar="TEXT", help="Why; it stands in status and in the audit.")
 @click.pass_obj
 def command(invocation: Invocation, scope: str, reason: str) -> Answer:
-    """Stop changes to SCOPE: an environment, ENVIRONMENT/HOST or role:NAME. Drift is still seen."""
+    """Stop changes to an environment, a host or a role.
+
+    SCOPE: an environment, ENVIRONMENT/HOST or role:NAME. Drift is still seen.
+    """
     said = client_of(invocation).order(scope, reason)
     return Answer(f"{one_line(scope)} is paused until `fleet resume {one_line(scope)}`", said)

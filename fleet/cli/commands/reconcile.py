@@ -27,7 +27,7 @@ from fleet.errors import UsageError
 def command(
     invocation: Invocation, environments: tuple[str, ...], patterns: tuple[str, ...], everything: bool
 ) -> Answer:
-    """Tell the controller to look at hosts now, instead of when their time comes.
+    """Tell the controller to look at hosts now.
 
     It looks at everything again, whatever it remembers, and corrects what differs. A host that was parked after
     failures is tried again.

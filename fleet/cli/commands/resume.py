@@ -22,9 +22,10 @@ from fleet.errors import UsageError
 @click.argument("scope")
 @click.pass_obj
 def command(invocation: Invocation, scope: str) -> Answer:
-    """Take back what stopped SCOPE: an environment, ENVIRONMENT/HOST or role:NAME.
+    """Take back a pause; let a rollout that stopped go on.
 
-    Where a rollout stopped over its budget, what failed until now counts no more, and the next hosts get their turn.
+    SCOPE: an environment, ENVIRONMENT/HOST or role:NAME. Where a rollout stopped over its budget, what failed until
+    now counts no more, and the next hosts get their turn.
     """
     client = client_of(invocation)
     lifted = client.lift(scope)

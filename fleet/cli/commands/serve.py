@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 )
 @click.pass_obj
 def command(invocation: Invocation) -> Answer:
-    """Follow the repository and keep every environment as it says, until told to end.
+    """Follow the repository, and keep every environment as it says.
 
-    Each new commit is compiled; hosts that it changes are changed, and every host is looked at again and again, so
-    that what others change there is found and corrected. What does not compile changes nothing. Ctrl-C, or the service
-    manager, ends it in order: steps that are under way are finished, for a while.
+    Until told to end. Each new commit is compiled; hosts that it changes are changed, and every host is looked at
+    again and again, so that what others change there is found and corrected. What does not compile changes nothing.
+    Ctrl-C, or the service manager, ends it in order: steps that are under way are finished, for a while.
     """
     from fleet.app import App
     from fleet.cli.log_lines import is_json, log_lines

@@ -27,7 +27,10 @@ TROUBLE = ("conflict", "unknown", "failed", "drifted", "unreachable", "pending")
 @click.option("--once", is_flag=True, help="Print it once and end; so it does without a terminal.")
 @click.pass_obj
 def command(invocation: Invocation, interval: float, once: bool) -> Answer | None:
-    """Show the controller at work until Ctrl-C: environments, rate, queue, the slowest hosts and those in trouble."""
+    """Show the controller at work until Ctrl-C.
+
+    Environments, rate, queue, the slowest hosts and those in trouble.
+    """
     from rich.console import Console
     from rich.live import Live
 
