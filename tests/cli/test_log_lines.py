@@ -124,7 +124,7 @@ def test_a_reader_who_stopped_delays_nobody_and_is_told_later_what_was_lost() ->
         logger.info("%06d %s", number, "x" * 40)
     with ThreadPoolExecutor() as pool, os.fdopen(reader) as there:
         read = pool.submit(there.readlines)
-        while handler._lines.full():
+        while handler._lines.qsize() > WAITING - 2:  # room for what is told first, and for the line
             pass
         logger.info("and now this")
         handler.close()

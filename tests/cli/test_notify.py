@@ -16,6 +16,7 @@ from fleet.cli.controlling import controller_lines
 from fleet.cli.exit_codes import ExitCode
 from fleet.cli.main import root, run
 from fleet.cli.options import Invocation
+from tests.cli.conftest import git
 
 TOKEN = "T0kenT0kenT0ken"
 NOBODY = "127.94.0.2:9"
@@ -65,12 +66,24 @@ WRONG = {
 @pytest.mark.parametrize(("setting", "told"), WRONG.items())
 def test_serve_ends_with_a_setting_that_is_wrong(tmp_path: Path, setting: str, told: str) -> None:
     """The record is open by then, and its thread would keep the process alive."""
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "-m", "one")
+    assert told in serve(tmp_path, {setting: "/nonexistent"})
+
+
+def test_serve_ends_where_there_is_no_git(tmp_path: Path) -> None:
+    assert "is not in a Git repository" in serve(tmp_path, {})
+
+
+def serve(tmp_path: Path, more: dict[str, str]) -> str:
+    """What it says before it ends by itself."""
     (tmp_path / "environments").mkdir()
     places = {f"FLEET_{name}": str(tmp_path / name) for name in ("STATE_DIR", "CACHE_DIR", "SOCKET")}
-    environment = {**os.environ, **places, setting: "/nonexistent", "FLEET_REPOSITORY": str(tmp_path)}
+    environment = {**os.environ, **places, "FLEET_REPOSITORY": str(tmp_path), **more}
     call = [sys.executable, "-m", "fleet.cli.main", "serve"]
     done = subprocess.run(call, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1 and told in done.stderr
+    assert done.returncode == 1
+    return done.stderr
 
 
 def test_status_says_who_cannot_be_told() -> None:

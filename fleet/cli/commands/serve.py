@@ -66,10 +66,10 @@ async def _serve(app: App, reading: Callable[[], Settings]) -> Answer:
 
     settings = app.settings
     with lease(settings.state_dir):
-        service = await app.service(
-            from_environment(os.environ), Habits(settings.poll, watchdog(os.environ), retention=settings.retention)
-        )
         try:
+            service = await app.service(
+                from_environment(os.environ), Habits(settings.poll, watchdog(os.environ), retention=settings.retention)
+            )
             door, notifier = door_of(settings, time.time), app.notifier(service.events_)
             doorman = Doorman(door)
             reload, terminal = Reloading(service, doorman, settings, reading), sys.stderr.isatty()
