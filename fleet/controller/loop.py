@@ -29,19 +29,22 @@ from fleet.pacing.bucket import Bucket
 
 FULL = 3600.0  # seconds after which everything is looked at again, whatever the witnesses say
 AT_ONCE = 8  # passes that begin in one turn of the loop
+HALT_AGAIN = 0.5  # seconds until a host is told once more to stop
 RECORD_AGAIN = 5.0  # seconds until a host is tried again whose intent could not be recorded
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """passes: at once. connections: kept open at most. period: environment → seconds between sweeps. may_write: "" or
-    why a host is only looked at; closed: the same of an environment as a whole. retries: second tries of hosts that a
+    why a host is only looked at; ordered: whether a person said so, which ends even what has begun (a window only
+    says when something may begin); closed: why not, of an environment as a whole. retries: second tries of hosts that a
     second may see, and how many at once after a rest."""
 
     passes: int
     connections: int
     period: Callable[[str], float]
     may_write: Callable[[HostSpec], str]
+    ordered: Callable[[HostSpec], bool]
     closed: Callable[[str], str]
     retries: tuple[float, float] = (20.0, 100.0)
 
@@ -170,9 +173,15 @@ class Loop:
         for one in self._work.values():
             if one.asked.started and not one.told and one.asked.stop is not None and one.asked.stop():
                 one.told = True
-                task = asyncio.create_task(self.parts.sessions.halt(one.asked.spec.target))
+                task = asyncio.create_task(self._tell_to_stop(one))
                 self._telling.add(task)
                 task.add_done_callback(self._telling.discard)
+
+    async def _tell_to_stop(self, work: _Work) -> None:
+        """Again and again until it has ended: a script that is not yet under way on the host does not hear of it."""
+        while work.task is not None and not work.task.done():
+            await self.parts.sessions.halt(work.asked.spec.target)
+            await asyncio.wait([work.task], timeout=HALT_AGAIN)
 
     async def aclose(self, grace: float) -> None:
         """The end: like `halt`, and whoever only looks is not waited for."""
@@ -272,7 +281,7 @@ class Loop:
     def _overtaken(self, key: HostKey, spec: HostSpec) -> bool:
         """Git says something newer of the host: what was begun for the old is not finished first."""
         now = self.environments.host(key)
-        return now is None or now.digest != spec.digest or bool(self.rules.may_write(spec))
+        return now is None or now.digest != spec.digest or self.rules.ordered(spec)
 
     async def _run(self, key: HostKey) -> int:
         """The number in the record under which passes of one environment at one revision stand."""

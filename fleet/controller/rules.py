@@ -37,4 +37,7 @@ def rules(settings: Settings, environments: Environments, orders: Orders, wall: 
         place = environments.places.get(environment)
         return SWEEP if place is None else place.spec.sweep
 
-    return Rules(settings.passes, settings.connections, period, may_write, as_a_whole)
+    def ordered(spec: HostSpec) -> bool:
+        return orders.over(spec) is not None
+
+    return Rules(settings.passes, settings.connections, period, may_write, ordered, as_a_whole)

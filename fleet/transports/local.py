@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from asyncio.subprocess import DEVNULL
 from collections.abc import Mapping, Sequence
 
 from fleet.errors import Failure, TransportError
@@ -76,7 +77,8 @@ class _Process(asyncio.SubprocessProtocol):
 
     async def beside(self, text: str, word: str) -> bool:
         words = (*self._become, "/bin/sh", "-c", text, "sh", word)
-        return await (await asyncio.create_subprocess_exec(*words)).wait() == 0
+        process = await asyncio.create_subprocess_exec(*words, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)
+        return await process.wait() == 0
 
     async def close(self) -> None:
         """The end of its input lets a shell that waits for more end by itself, its watchdog included."""

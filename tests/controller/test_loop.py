@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from fleet.controller.queue import Priority, Turn
 from fleet.errors import Failure, TransportError
 from fleet.model.change import Verdict
-from fleet.model.step import Batch, Outcome, Report
+from fleet.model.step import Batch, Outcome, Report, Status
 from tests.controller.virtual import Rig, virtually
 from tests.converge.world import World, host, resource
 
@@ -225,6 +225,43 @@ def test_a_newer_word_of_git_takes_over_between_two_scripts() -> None:
     first, second = [result for _, result in rig.passed][:2]
     assert [*first.outcomes] == ["package:p"] and first.verdict is Verdict.PENDING
     assert "file:a" in second.outcomes and second.verdict is Verdict.CHANGED
+
+
+@dataclass
+class HardOfHearing(World):
+    """Its script ends when it is told to for the third time: before, nothing of it was under way."""
+
+    told: int = 0
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def perform(self, batch: Batch, report: Report | None = None) -> Mapping[str, Outcome]:
+        if batch.write is None:
+            return await super().perform(batch, report)
+        await self.heard.wait()
+        looks = tuple(task for task in batch.tasks if task.id.startswith("look:"))
+        seen = await super().perform(replace(batch, tasks=looks, write=None), None)
+        return {task.id: Outcome(task.id, Status.HALTED) for task in batch.tasks if task not in looks} | dict(seen)
+
+    async def halt(self) -> None:
+        self.told += 1
+        if self.told >= 3:
+            self.heard.set()
+
+
+def test_who_should_stop_is_told_until_it_has() -> None:
+    deaf = HardOfHearing()
+    rig = Rig({"dev-1": deaf}, spec=replace(host([resource("file:a")]), digest="old"), period=1000)
+
+    async def move() -> None:
+        await rig.journal.intended.wait()
+        rig.places["dev"].hosts["dev-1"] = replace(rig.places["dev"].hosts["dev-1"], digest="new")
+        rig.loop.overtake()
+        rig.loop.overtake()
+
+    virtually(rig.run(20, move))
+    assert deaf.told == 3
+    assert {one.status for one in rig.passed[0][1].outcomes.values()} == {Status.HALTED}
+    assert rig.passed[0][1].verdict is Verdict.PENDING
 
 
 def test_no_more_connections_stay_open_than_are_meant_and_none_in_use_is_closed() -> None:

@@ -91,7 +91,12 @@ class Rig:
         dice = random.Random(7)
         fake = _Fake(places)
         rules = Rules(
-            self.passes, self.connections, lambda e: self.period, lambda spec: self.orders, lambda e: self.orders
+            self.passes,
+            self.connections,
+            lambda e: self.period,
+            lambda spec: self.orders,
+            lambda spec: bool(self.orders),
+            lambda e: self.orders,
         )
         self.journal = Memo()
 
