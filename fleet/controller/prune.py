@@ -49,7 +49,8 @@ def orphans(hosts: Sequence[HostSpec], made: Mapping[HostKey, Sequence[Made]], k
     tenants: dict[tuple[str, str], set[object]] = {}
     for host in hosts:
         for api in apis(host):
-            tenants.setdefault((host.environment, api.url), set()).add((api.auth, api.headers))
+            who = (api.auth, api.headers, api.tls.certificate, api.tls.key)
+            tenants.setdefault((host.environment, api.url), set()).add(who)
     reached = {at for at, several in tenants.items() if len(several) == 1}
     found: dict[HostKey, list[Made]] = {}
     left: list[Made] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -21,6 +22,7 @@ from fleet.model.value import State
 TYPES = {"merge-patch": "application/merge-patch+json", "json-patch": "application/json-patch+json",
          "text": "text/plain; charset=utf-8"}  # fmt: skip
 GONE = (404, 410)
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 def steps(change: Change) -> tuple[Step, ...]:
@@ -87,7 +89,11 @@ def _done(resource: Resource, answer: Answered) -> bool:
 def _lacks(call: CallSpec, fields: Mapping[str, Any]) -> str | None:
     """A field that the path names and the object does not have, or not as one word of a path: `DELETE /things/` may
     well mean all of them."""
-    return next((name for name in PLACE.findall(call.path) if _word(fields, name) in ("", ".", "..")), None)
+    for name in PLACE.findall(call.path):
+        word = _word(fields, name)
+        if word in ("", ".", "..") or _HALVES.search(word):
+            return str(name)
+    return None
 
 
 def _request(call: CallSpec, change: Change, matched: bool = True) -> Request:
@@ -138,7 +144,9 @@ def _body(call: CallSpec, change: Change, seen: Mapping[str, Any]) -> bytes:
     if call.keep and isinstance(ours, dict):
         kept = dict(seen) if "*" in call.keep else _http_state.nested({n: seen[n] for n in call.keep if n in seen})
         ours = _http_state.merged(kept, ours)
-    return json.dumps(_escaped(ours), ensure_ascii=False).encode(errors="surrogateescape")
+    text = json.dumps(_escaped(ours), ensure_ascii=False)
+    # Halves of characters, which an API may well have answered, are nothing that UTF-8 has.
+    return _HALVES.sub(lambda half: f"\\u{ord(half[0]):04x}", text).encode()
 
 
 def _keys(name: str, change: Change) -> Sequence[str]:

@@ -40,6 +40,10 @@ class Breaker:
         """One is tried now, after `wait` said 0."""
         self._trying = self.state(now) == "half open"
 
+    def released(self) -> None:
+        """The one try ended, and said nothing of whether it is worth it: another may be made."""
+        self._trying = False
+
     def succeeded(self) -> None:
         self._row = self._opened = 0
         self._trying = False

@@ -1,7 +1,8 @@
 """What a server says of when to come back: headers in, seconds to wait out.
 
 Retry-After: RFC 9110, §10.2.3. RateLimit: draft-ietf-httpapi-ratelimit-headers, the list form and the three older
-fields. X-RateLimit-*: nobody's standard; a reset is seconds from now, or seconds since 1970 when it is that large.
+fields. X-RateLimit-*: nobody's standard; a reset is seconds from now, or since 1970 when it is that large (some count
+milliseconds).
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ def _reset(text: str, now: float) -> float:
     number = _number(text)
     if number is None:
         return 0.0
+    if number >= 1000 * _EPOCH:  # some count in milliseconds
+        number /= 1000
     return max(number - now if number >= _EPOCH else number, 0.0)
 
 

@@ -64,6 +64,7 @@ class Gate:
         self._shares: dict[str, _Share] = {}
         self._waiting: Fair[asyncio.Future[None]] = Fair()
         self._timer: Any = None
+        self._trial: asyncio.Future[None] | None = None  # whose turn is the one try of a half open breaker
         self.asked = clock.now()  # when somebody last wanted a turn
 
     def join(self, environment: str, rate: float = 0, burst: float = 1, concurrency: int = 0) -> None:
@@ -91,12 +92,12 @@ class Gate:
         except asyncio.CancelledError:
             self._waiting.discard(environment, place)
             if place.done() and not place.cancelled():  # it was our turn already
-                self._leave(environment)
+                self._end(place, environment)
             raise
         try:
             yield self.clock.now() - began
         finally:
-            self._leave(environment)
+            self._end(place, environment)
 
     def failed(self) -> None:
         """The API did not do what it is there for."""
@@ -105,6 +106,13 @@ class Gate:
     def hold(self, seconds: float) -> None:
         """Nobody asks for so long: the server said so."""
         self._all.bucket.hold(self.clock.now() + seconds)
+
+    def _end(self, place: asyncio.Future[None], environment: str) -> None:
+        """A try that was cut, or came to nothing before the API was asked, must not keep all others out for ever."""
+        if self._trial is place:
+            self._trial = None
+            self.breaker.released()
+        self._leave(environment)
 
     def _leave(self, environment: str) -> None:
         self._all.running -= 1
@@ -147,6 +155,8 @@ class Gate:
             one.bucket.take(now)
             one.running += 1
         self.breaker.begin(now)
+        if self.breaker.state(now) == "half open":
+            self._trial = place
         place.set_result(None)
 
 

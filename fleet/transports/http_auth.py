@@ -7,6 +7,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Protocol
 from urllib.parse import urlencode, urljoin
 
@@ -14,6 +15,7 @@ from fleet.errors import Failure, TransportError
 from fleet.model.api import Auth
 from fleet.transports.http_wire import Answer, Message, Wire, joined
 
+RENEWED = 20.0  # seconds in which a login does not run out; DMTF DSP0268 has 30 as the shortest for a session
 EARLY = 30.0  # seconds before its end at which a token is not used any more
 JSON = {"content-type": "application/json"}
 
@@ -33,9 +35,9 @@ def login(auth: Auth, url: str, wire: Wire, now: Callable[[], float]) -> Login:
     """auth: opened. url: the API's root. now: seconds that never go back."""
     said = dict(auth.values)
     if auth.type == "oauth2":
-        return _Fetched(_OAuth2(said, wire, now))
+        return _Fetched(_OAuth2(said, wire, now), now)
     if auth.type == "session":
-        return _Fetched(_Session(said, url, wire))
+        return _Fetched(_Session(said, url, wire), now)
     return _Fixed(_constant(auth.type, said))
 
 
@@ -75,8 +77,8 @@ class _Source(Protocol):
 class _Fetched:
     """Many ask at once, and one fetches."""
 
-    def __init__(self, source: _Source) -> None:
-        self._source = source
+    def __init__(self, source: _Source, now: Callable[[], float]) -> None:
+        self._source, self._now, self._since = source, now, float("-inf")
         self._known: Mapping[str, str] | None = None
         self._lock = asyncio.Lock()
         self._failures, self._error = 0, TransportError(Failure.AUTH, "")
@@ -90,14 +92,18 @@ class _Fetched:
                     raise self._error
                 try:
                     self._known = await self._source.fetch()
+                    self._since = self._now()
                 except TransportError as error:
                     self._failures, self._error = self._failures + 1, _before_it(error)
                     raise self._error from error
             return self._known
 
     def refused(self, headers: Mapping[str, str]) -> bool:
-        """Somebody may have fetched new ones already."""
+        """Somebody may have fetched new ones already. Those that were just fetched did not run out: some servers say
+        401 for what is forbidden, and would be logged in to with each request."""
         if self._known is not None and self._known.items() <= headers.items():
+            if self._now() - self._since < RENEWED:
+                return False
             self._known = None
         return True
 
@@ -146,6 +152,8 @@ class _Session:
         return True
 
     async def fetch(self) -> Mapping[str, str]:
+        with suppress(TransportError):  # one that is refused may be there still, and there are few places
+            await self.give_back()
         body = json.dumps({"UserName": self._said["user"], "Password": self._said["password"]}).encode()
         url = self._url + self._said["path"]
         answer = _granted(await self._wire.send(Message("POST", url, JSON, body)), "the login")
@@ -156,8 +164,9 @@ class _Session:
         return {"x-auth-token": self._token}
 
     async def give_back(self) -> None:
-        if self._location.startswith(urljoin(self._url, "/")):  # to nobody else goes the token
-            await self._wire.send(Message("DELETE", self._location, {"x-auth-token": self._token}))
+        location, self._location = self._location, ""
+        if location.startswith(urljoin(self._url, "/")):  # to nobody else goes the token
+            await self._wire.send(Message("DELETE", location, {"x-auth-token": self._token}))
 
 
 def _before_it(error: TransportError) -> TransportError:

@@ -205,4 +205,5 @@ def _no_connection(error: httpx.ConnectError, host: str) -> TransportError:
         if isinstance(cause, ssl.SSLError):
             return TransportError(Failure.TLS, f"{host}: {getattr(cause, 'reason', None) or cause.args[-1]}")
         cause = cause.__cause__ or cause.__context__
-    return TransportError(Failure.REFUSED, f"{host}: {error}")
+    hint = "is it running, and does it listen at that port? `url:` of the connection says where"
+    return TransportError(Failure.REFUSED, f"{host}: {error}", hint)

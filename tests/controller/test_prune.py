@@ -10,7 +10,7 @@ from fleet.desired.profiles import every_kind
 from fleet.errors import Origin
 from fleet.kinds import _http_removal, http_object
 from fleet.kinds.http_object import HttpObjectSpec
-from fleet.model.api import Api, Auth
+from fleet.model.api import Api, Auth, Tls
 from fleet.model.host import Graph, HostSpec, Resource, Target
 from fleet.model.made import Made
 
@@ -67,3 +67,5 @@ def test_an_object_behind_a_url_that_two_tenants_share_is_left_to_a_person() -> 
     assert gone(host(apis=(API, again)), ledger=(made(one),)) == ["dev/h1 http_object:one"], "the same tenant"
     login = replace(API, name="login", auth=Auth("bearer", (("token", "b"),)))
     assert gone(host(apis=(API, login)), ledger=(made(one),)) == []
+    certificate = replace(API, name="certificate", tls=Tls(certificate="other"))
+    assert gone(host(apis=(API, certificate)), ledger=(made(one),)) == []

@@ -50,9 +50,10 @@ def refused(steps: tuple[Step, ...]) -> str:
     return check.agrees(Answered(200, {}, ({},)))
 
 
-@pytest.mark.parametrize(
-    "body", [{}, {"id": ""}, {"id": "."}, {"id": ".."}, {"id": None}, {"id": []}, {"id": {"a": 1}}]
-)
+ODD: tuple[Any, ...] = ("", ".", "..", None, [], {"a": 1}, "\ud800")
+
+
+@pytest.mark.parametrize("body", [{}, *({"id": odd} for odd in ODD)], ids=repr)
 @pytest.mark.parametrize("ensure", ["present", "absent"])
 def test_an_object_without_the_field_that_its_path_names_is_left_alone(body: Any, ensure: str) -> None:
     """`DELETE /things/` may well mean all of them."""
@@ -120,6 +121,13 @@ def test_keys_with_dots_are_found_and_written_as_they_are() -> None:
     (patch,) = requests(changed(two, seen(two, edited)))
     pointers = {one["path"] for one in json.loads(patch.body)}
     assert pointers == {"/labels/app.example.org~1name", "/a.b/c"}
+
+
+def test_half_a_character_that_an_api_answered_goes_back_as_it_came() -> None:
+    call = {"method": "PUT", "path": "/things/1", "keep": ["*"]}
+    one = thing(body={"size": 2}, update=call)
+    (request,) = requests(changed(one, seen(one, json.loads('{"size": 1, "note": "\\ud800 é"}'))))
+    assert json.loads(request.body) == {"size": 2, "note": "\ud800 é"}
 
 
 def test_a_list_of_an_answer_that_is_none_is_unreadable_and_never_absent() -> None:

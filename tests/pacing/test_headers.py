@@ -30,6 +30,7 @@ NOW = 1_790_000_000.0
         ({"ratelimit-remaining": "1", "ratelimit-reset": "30"}, 0),
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "12"}, 12),
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(NOW + 12)}, 12),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": str((NOW + 12) * 1000)}, 12),
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "who knows"}, 0),
         ({"ratelimit": '"default";r=0;t=30'}, 30),
         ({"ratelimit": '"burst";r=5;t=1, "daily"; r=0; t=400'}, 400),
