@@ -56,7 +56,7 @@ def orphans(hosts: Sequence[HostSpec], made: Mapping[HostKey, Sequence[Made]], k
     left: list[Made] = []
     for key, ones in sorted(made.items()):
         for one in ones:
-            if (one.url, one.place) in named or (*key, one.resource) in called:
+            if (one.url, _rough(one, kinds)) in named or (*key, one.resource) in called:
                 continue
             if (key[0], one.url) in reached:
                 found.setdefault(key, []).append(one)
@@ -74,7 +74,18 @@ def _named(host: HostSpec, kinds: Mapping[str, Kind]) -> Iterable[tuple[str, str
     for one in host.resources:
         removal = kinds[one.kind].removal
         if removal is not None and one.spec.api in urls:
-            yield urls[one.spec.api], removal.place(one)
+            yield urls[one.spec.api], removal.rough(removal.place(one))
+
+
+def _rough(one: Made, kinds: Mapping[str, Kind]) -> str:
+    removal = kinds[_kind(one, kinds)].removal
+    return one.place if removal is None else removal.rough(one.place)
+
+
+def _kind(one: Made, kinds: Mapping[str, Kind]) -> str:
+    """Its kind, or what all profiles are made of where that is there no more."""
+    kind = one.resource.partition(":")[0]
+    return kind if kind in kinds else "http_object"
 
 
 def removing(
@@ -105,8 +116,7 @@ def _with(
         if one.url not in names:
             names[one.url] = f"{ROLE} {one.url}"
             extra[one.url] = replace(ways[host.environment, one.url], name=names[one.url])
-        kind = one.resource.partition(":")[0]
-        kind = kind if kind in kinds else "http_object"
+        kind = _kind(one, kinds)
         removal = kinds[kind].removal
         if removal is None:
             continue

@@ -16,6 +16,12 @@ def place(resource: Resource) -> str:
     return json.dumps([read.path, dict(read.match)], sort_keys=True)
 
 
+def rough(place: str) -> str:
+    """Without the query, which may be a page size only."""
+    path, match = json.loads(place)
+    return json.dumps(["roughly", path.partition("?")[0].rstrip("/"), match], sort_keys=True)
+
+
 def memento(resource: Resource) -> Mapping[str, Any] | None:
     """Plain values; None when it could not be removed by these alone."""
     spec = resource.spec

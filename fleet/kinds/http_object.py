@@ -132,6 +132,7 @@ KIND = Kind(
         _http_removal.place,
         _http_removal.memento,
         lambda said, api: HttpObjectSpec(**said, api=api, ensure="absent"),
+        _http_removal.rough,
     ),
     unseen=lambda spec: spec.unseen(),
 )

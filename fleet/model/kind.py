@@ -45,12 +45,14 @@ class Removal:
     """How what fleet made is removed once nobody names it any more.
 
     place(resource): which thing it is, whatever it is called. memento(resource): what must be remembered of it, plain
-    values; None when that is not enough. spec(memento, api): the Spec of its absence.
+    values; None when that is not enough. spec(memento, api): the Spec of its absence. rough(place): the same for all
+    ways to ask for one thing; what Git names roughly is not removed.
     """
 
     place: Callable[[Resource], str]
     memento: Callable[[Resource], Mapping[str, Any] | None]
     spec: Callable[[Mapping[str, Any], str], Any]
+    rough: Callable[[str], str] = lambda place: place
 
 
 @dataclass(frozen=True, slots=True)

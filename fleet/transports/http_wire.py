@@ -7,7 +7,7 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -118,7 +118,7 @@ class Wire:
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._api.timeout):
-                answer = await self._sent(message, addresses[0])
+                answer = await self._at_one_of(addresses, message)
                 return replace(answer, seconds=time.monotonic() - began)
         except TimeoutError as error:
             raise TransportError(Failure.LOST, f"no whole answer within {self._api.timeout:g} s") from error
@@ -131,6 +131,17 @@ class Wire:
             raise TransportError(Failure.LOST, f"the connection broke: {said}") from error
         except ssl.SSLError as error:
             raise TransportError(Failure.TLS, f"{host}: {error.args[-1]}") from error
+
+    async def _at_one_of(self, addresses: Sequence[str], message: Message) -> Answer:
+        """The next one where nobody listens: nothing was sent there. Whose certificate is wrong is not passed over."""
+        *others, last = addresses
+        for address in others:
+            try:
+                return await self._sent(message, address)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                if _no_connection(error, "").failure is Failure.TLS:
+                    raise
+        return await self._sent(message, last)
 
     async def _sent(self, message: Message, address: str) -> Answer:
         """To this very address, by the name that the certificate must have."""
@@ -196,7 +207,7 @@ def joined(url: str, place: str) -> str:
     return found
 
 
-def _no_connection(error: httpx.ConnectError, host: str) -> TransportError:
+def _no_connection(error: httpx.TransportError, host: str) -> TransportError:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

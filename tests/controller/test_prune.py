@@ -51,6 +51,14 @@ def test_an_object_that_is_only_read_in_another_way_now_is_named_still() -> None
         assert gone(host(thing("one", **read)), ledger=(made(one),)) == [], read
 
 
+def test_an_object_that_is_called_otherwise_and_asked_for_otherwise_at_once_is_named_still() -> None:
+    one = thing("one")
+    said: dict[str, Any] = {"path": "/things/?limit=100", "match": {"name": "one"}}
+    assert gone(host(thing("renamed", **said)), ledger=(made(one),)) == []
+    other: dict[str, Any] = {"path": "/others", "match": {"name": "one"}}
+    assert gone(host(thing("renamed", **other)), ledger=(made(one),)) == ["dev/h1 http_object:one"]
+
+
 def test_an_object_of_another_server_is_left_where_it_is() -> None:
     one = thing("one")
     found = orphans([host()], {KEY: [made(one, "https://old.example.org")]}, every_kind())

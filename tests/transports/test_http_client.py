@@ -268,6 +268,25 @@ def test_nobody_connects_to_what_is_not_allowed(addresses: list[str]) -> None:
     assert asyncio.run(run()) == (Failure.ADDRESS, 0)
 
 
+def test_where_nobody_listens_at_the_first_address_the_next_is_tried() -> None:
+    """Nothing was sent to the first, so a POST goes to the next as well."""
+
+    async def run() -> None:
+        async def resolver(name: str, port: int) -> Sequence[str]:
+            return ["::1", "127.0.0.1"]
+
+        async with serving(answer()) as server:  # by IPv4 only
+            api = Api(f"http://api.example:{server.port}", networks=(*LOOPBACK, "::1/128"), tries=1)
+            client = client_of(api, resolver=resolver)
+            try:
+                assert (await client.ask(Request("POST", "/x", b"{}"))).status == 200
+            finally:
+                await client.aclose()
+            assert [one.method for one in server.asked] == ["POST"]
+
+    asyncio.run(run())
+
+
 def test_a_name_that_changes_after_the_check_gains_nothing() -> None:
     """Asked once a request; what was checked is what is connected to."""
     asked: list[str] = []
