@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from fleet.controller.prune import ROLE, ledger
 from fleet.controller.sessions import Sessions
 from fleet.converge.drive import Intent, run_pass
+from fleet.converge.unseen import unseen
 from fleet.converge.witness import Memory
 from fleet.errors import Failure, FleetError, HistoryError, SecretError, TransportError
 from fleet.history.masked import masked_plan
@@ -150,6 +151,7 @@ async def _pass(asked: Asked, parts: Parts, watcher: Watcher, intend: Intend) ->
         memory=asked.memory,
         cut=asked.cut,
         stop=asked.stop,
+        unseen=unseen(asked.last, spec, parts.kinds),
         telemetry=parts.telemetry,
         seal=opener.seal if opener is not None else None,
     )

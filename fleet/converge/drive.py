@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from fleet.converge.look import STATE_TASK, HostState, Look, look, read_state, state_task
 from fleet.converge.plan import ancestors, plan
 from fleet.converge.rounds import Round, next_round
+from fleet.converge.unseen import ABSENT, WORDS
 from fleet.converge.witness import WITNESS_TASK, Asked, Memory, Witnesses, witness_task
 from fleet.errors import Failure, FleetError, IdentityError, TransportError
 from fleet.model.change import Cause, Change, Observed, PassResult, Plan, Verdict
@@ -34,7 +35,8 @@ class Intent:
     is on disk. settled: resource id → digest that an earlier pass verified, to tell drift from what Git asks for.
     memory: what is remembered of this host since the last pass; None: look at everything. telemetry: hears of plans.
     seal: an observation as it may be kept, on a host with secrets. cut: resources of which nobody knows how their last
-    change ended. stop: asked before each script; once it says True nothing more is begun.
+    change ended. stop: asked before each script; once it says True nothing more is begun. unseen: what must not be
+    made once more, see unseen.py.
     """
 
     write: Callable[[int], Write] | None = None
@@ -45,6 +47,7 @@ class Intent:
     seal: Callable[[Resource, Observed], Observed] | None = None
     cut: Collection[str] = ()
     stop: Callable[[], bool] | None = None
+    unseen: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -235,6 +238,11 @@ def _startable(one: _Pass, current: Plan, intent: Intent) -> list[Change]:
         name = change.resource.id
         if name in one.outcomes or _only_reported(change, intent):
             continue
+        if name in intent.unseen and change.action == "create":
+            one.changes[name] = change
+            one.outcomes[name] = Outcome(name, Status.CONFLICT, output=WORDS)
+            bad.add(name)
+            continue
         blockers = sorted(ancestors(one.spec.graph, name) & bad)
         if blockers:
             one.changes[name] = change
@@ -310,7 +318,7 @@ def _still(change: Change) -> str:
         return "differs in " + ", ".join(change.attributes)
     if change.due:
         return f"{change.due} is still due"
-    return "is still there" if change.after is None else "is still absent"
+    return "is still there" if change.after is None else ABSENT
 
 
 def _asked(tasks: Sequence[Task]) -> float:

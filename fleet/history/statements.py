@@ -102,7 +102,7 @@ def results(run: int, result: PassResult, trace_id: str, key: bytes) -> tuple[Wo
     skipped = [
         clean([*_change(run, plan, c, contents, key), "", None, run, plan.environment, plan.host, c.resource.id])
         for c, outcome in done
-        if outcome.status == "skipped"
+        if outcome.status in ("skipped", "conflict")  # of a conflict on the host there is an intent
     ]
     ended = [_result(run, result, change, outcome, now) for change, outcome in done]
     found = [(c.resource.id, c.action, c.attributes) for c in plan.changes]
