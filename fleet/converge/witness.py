@@ -2,7 +2,8 @@
 
 A full look is preceded by one `stat` of every witness; a sweep is that `stat` alone. An observation holds while each of
 its witnesses has the same device, inode, size, mtime, ctime, owner, group and mode, and each ctime is older than the
-second in which the look began (a file changed twice within one second would otherwise look untouched).
+second in which the look began (a file changed twice within one second would otherwise look untouched). A file of the
+kernel, below /proc or /sys, is known by what it says.
 See Documentation/technical/racy-git in Git's sources.
 """
 
@@ -15,14 +16,15 @@ from fleet.converge.look import STATE_PATHS, HostState, Look
 from fleet.model.change import Observed, Plan, Unreadable, Waiting
 from fleet.model.host import HostSpec, Resource
 from fleet.model.kind import Kind
-from fleet.model.step import Outcome, Script, Status, Task
+from fleet.model.step import Outcome, Status, Task, Witness
 
 WITNESS_TASK = "look:witness"
-# The stat process's own directory in /proc is as young as the process: the host's clock without a second fork.
-CLOCK = "/proc/self/"
-WITNESS_TEXT = "stat -c '%Z %d %i %s %Y %u %g %f %n' -- \"$@\" 2>/dev/null || :\n"
+# Where files are the kernel's, made up whenever they are asked for.
+KERNEL = ("/proc/", "/sys/")
 
+# ctime, device, inode, size, mtime, uid, gid, mode; of a file of the kernel _AGELESS and its lines.
 Identity = tuple[str, ...]
+_AGELESS = ("0",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,10 @@ class Witnesses:
 
 
 def witness_task(resources: Iterable[Resource], kinds: Mapping[str, Kind]) -> Task:
-    """One `stat` over the witnesses of all resources, and of what fleet itself keeps on the host."""
+    """One question about the witnesses of all resources, and of what fleet itself keeps on the host."""
     paths = dict.fromkeys([*STATE_PATHS, *(path for r in resources for path in kinds[r.kind].witness(r) or ())])
-    return Task(WITNESS_TASK, (Script(WITNESS_TEXT, (CLOCK, *paths)),))
+    files = tuple(path for path in paths if not path.startswith(KERNEL))
+    return Task(WITNESS_TASK, (Witness(files, tuple(path for path in paths if path.startswith(KERNEL))),))
 
 
 def read_witnesses(outcome: Outcome | None, last: Witnesses | None = None) -> Witnesses | None:
@@ -49,7 +52,7 @@ def read_witnesses(outcome: Outcome | None, last: Witnesses | None = None) -> Wi
     if outcome is None or outcome.status is not Status.OK or outcome.truncated:
         return None
     first, _, rest = outcome.output.partition(b"\n")
-    clock = first.partition(b" ")[0] if first.endswith(b" " + CLOCK.encode()) else b""
+    clock = first.partition(b" ")[0] if first.endswith(b" " + Witness.CLOCK.encode()) else b""
     second = int(clock) if clock.isdigit() else 0
     if not second:  # without the host's clock nobody can tell what is young
         return None
@@ -58,7 +61,10 @@ def read_witnesses(outcome: Outcome | None, last: Witnesses | None = None) -> Wi
     identities: dict[str, Identity] = {}
     for line in rest.decode(errors="surrogateescape").split("\n"):
         parts = line.split(" ", 8)
-        if len(parts) == 9:
+        if line.startswith(KERNEL):
+            path, _, content = line.partition(":")
+            identities[path] = (*identities.get(path, _AGELESS), content)
+        elif len(parts) == 9:
             identities[parts[8]] = tuple(parts[:8])
     changed = [int(identity[0]) for identity in identities.values() if identity[0].isdecimal()]
     return Witnesses(second, identities, rest, max(changed, default=0))

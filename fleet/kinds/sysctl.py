@@ -164,7 +164,8 @@ KIND = Kind(
     state=state,
     observe=observe,
     fix=fix,
-    witness=lambda resource: None,  # nothing but reading it proves a live value, and reading costs little
+    # A live value is proven by reading it, which the witness of a kernel's file does. A colon ends its path there.
+    witness=lambda resource: None if ":" in resource.name else (_path(resource.name), _live(resource.name)),
     check=check,
     owns=lambda name, spec: (f"sysctl:{name}", f"path:{_path(name)}"),
     wants=lambda name, spec: ("path:/etc/sysctl.d",),

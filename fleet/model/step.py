@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from fleet.model.api import Answered
 
@@ -126,7 +126,21 @@ class Guard:
     args: tuple[str, ...] = field(default=(), repr=False)
 
 
-Step: TypeAlias = Script | Command | Put | Guard | Request | Check
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """Which files these are: `ctime device inode size mtime uid gid mode path`, times in seconds, mode in hex, a line
+    each, and nothing for what is not there. The first line is CLOCK, with the host's clock as its ctime.
+
+    contents: files of the kernel, whose identity says nothing: their lines, each after "path:".
+    """
+
+    CLOCK: ClassVar[str] = "/proc/self/"
+
+    paths: tuple[str, ...]
+    contents: tuple[str, ...] = ()
+
+
+Step: TypeAlias = Script | Command | Put | Guard | Witness | Request | Check
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,20 @@ from fleet.errors import Failure, TransportError
 from fleet.model.host import Target
 from fleet.model.port import Session
 from fleet.model.traffic import Traffic
+from fleet.transports.channel import Listener
 from fleet.transports.meter import Count, Meter
 from fleet.transports.prelude import KILL
-from fleet.transports.session import Listener, ShellSession
+from fleet.transports.resident import Resident
+from fleet.transports.session import ShellSession
 
+SHELL = ("/bin/sh", "-s")
 BECOME = {"none": (), "sudo": ("sudo", "-n", "--"), "doas": ("doas", "-n")}
 
 
 class LocalTransport:
     """`command` starts the shell; it gets a session of its own, in which all that it starts can be found and ended."""
 
-    def __init__(self, command: Sequence[str] = ("/bin/sh", "-s")) -> None:
+    def __init__(self, command: Sequence[str] = SHELL) -> None:
         self._command = tuple(command)
         self._meter = Meter()
 
@@ -31,7 +34,9 @@ class LocalTransport:
         async def opener(listener: Listener) -> _Process:
             return await _Process.start((*become, *self._command), _Process(listener, become, count))
 
-        return ShellSession(opener, target.output_limit, target.connect_timeout)
+        # Another command may come to another place each time: a container, a namespace.
+        limits = target.output_limit, target.connect_timeout
+        return ShellSession(opener, *limits, resident=Resident(opener, *limits) if self._command == SHELL else None)
 
     async def aclose(self) -> None:
         return None

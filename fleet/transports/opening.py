@@ -35,6 +35,7 @@ from fleet.model.step import (
     Status,
     Step,
     Task,
+    Witness,
 )  # fmt: skip
 from fleet.transports.covering import covered
 from fleet.transports.frames import TAIL
@@ -132,7 +133,7 @@ class Opener:
                 return replace(step, args=tuple(self._text(arg) for arg in step.args))
             case Command():
                 return replace(step, stdin=self._opened(step.stdin.decode(errors="surrogateescape")))
-            case Check():
+            case Check() | Witness():
                 return step
             case Request():
                 headers = tuple((name, self._text(value)) for name, value in step.headers)

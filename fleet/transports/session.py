@@ -10,79 +10,33 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
 from fleet.errors import Failure, TransportError
-from fleet.model.step import Batch, Outcome, Report, Task
+from fleet.model.step import Batch, Outcome, Report, Task, Witness
+from fleet.transports.channel import GRACE, LEASE, Channel, Listener, Opener, end, greeting
 from fleet.transports.frames import Reader
 from fleet.transports.prelude import HALT, WRITING
+from fleet.transports.resident import Resident
 from fleet.transports.shell import again, kept, opening, script, sent
 
-# How long the host has to end a script by itself before this side gives up on it, and how long ending it may take.
-GRACE = 2.0
-END_TIME = 2.5
 HALT_TIME = 10.0
-# A shell left alone this long ends itself; a look re-arms it only when too little is left (no fork in a usual sweep).
-LEASE = 900.0
-
-
-class Channel(Protocol):
-    """A running shell: its input, and its ends.
-
-    end: ends everything of that session (its id, 0: unknown) on the host, then closes. Bounded by who calls it.
-    beside: runs constant sh text with one word in another shell of the same user; whether that ended well.
-    """
-
-    def write(self, data: bytes) -> None: ...
-
-    async def end(self, session: int) -> None: ...
-
-    async def beside(self, text: str, word: str) -> bool: ...
-
-    async def close(self) -> None: ...
-
-
-class Listener:
-    """Hears the shell's output and its end. Who waits for `changed` looks at the reader and at `ended`.
-
-    exited: the shell ended by itself and the host said so; else, once `ended`, the connection is gone: nobody knows.
-    """
-
-    def __init__(self, reader: Reader) -> None:
-        self.reader = reader
-        self.greeted = asyncio.Event()
-        self.changed = asyncio.Event()
-        self.ended = False
-        self.exited = False
-        self.last_words = b""
-
-    def data(self, data: bytes) -> None:
-        self.reader.feed(data)
-        if self.reader.pid:
-            self.greeted.set()
-        if self.reader.done or self.reader.overflow:
-            self.changed.set()
-
-    def error_text(self, data: bytes) -> None:
-        self.last_words = (self.last_words + data)[-4096:]
-
-    def end(self) -> None:
-        self.ended = True
-        self.greeted.set()
-        self.changed.set()
-
-
-# Starts a shell. Raises TransportError, classified.
-Opener = Callable[[Listener], Awaitable[Channel]]
 
 
 class ShellSession:
-    """See model/port.py: Session. limit: bytes of output kept per batch. patience: seconds until the shell answers."""
+    """See model/port.py: Session. limit: bytes of output kept per batch. patience: seconds until the shell answers.
+    resident: where one can be had."""
 
-    def __init__(self, opener: Opener, limit: int, patience: float, on_close: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        opener: Opener,
+        limit: int,
+        patience: float,
+        on_close: Callable[[], None] | None = None,
+        resident: Resident | None = None,
+    ) -> None:
         self._opener, self._limit, self._patience = opener, limit, patience
-        self._on_close = on_close
+        self._on_close, self._resident = on_close, resident
         self._lock = asyncio.Lock()
         self._channel: Channel | None = None
         self._listener: Listener | None = None
@@ -99,6 +53,9 @@ class ShellSession:
 
     async def perform(self, batch: Batch, report: Report | None = None) -> Mapping[str, Outcome]:
         async with self._lock:
+            found = await self._from_resident(batch, report)
+            if found is not None:
+                return found
             hello = b""
             if self._channel is None or self._listener is None or self._listener.ended:
                 hello = await self._start()
@@ -112,12 +69,14 @@ class ShellSession:
             except TimeoutError:
                 pass
             except BaseException:  # cancelled, or no shell: nothing of ours may go on there
-                await self._end(channel, listener)
+                self._channel = None
+                await end(channel, listener)
                 raise
             finally:
                 self._attempt = ""
             if not listener.reader.done:
-                await self._end(channel, listener)
+                self._channel = None
+                await end(channel, listener)
                 listener.reader.unfinished()
             return listener.reader.outcomes
 
@@ -134,8 +93,23 @@ class ShellSession:
         channel, self._channel = self._channel, None
         if self._on_close is not None:
             self._on_close()
-        elif channel is not None:
+            return
+        if self._resident is not None:
+            await self._resident.aclose()
+        if channel is not None:
             await channel.close()
+
+    async def _from_resident(self, batch: Batch, report: Report | None) -> Mapping[str, Outcome] | None:
+        """Once the same was asked of the shell, which knows whether there is a host at all."""
+        if self._resident is None or batch.tasks != self._looked or batch.write is not None:
+            return None
+        if self._listener is None or (self._listener.ended and not self._listener.exited):
+            return None
+        if len(batch.tasks) != 1 or not isinstance(batch.tasks[0].steps[0], Witness):
+            return None
+        found = await self._resident.ask(batch, report)
+        self._round_trips += found is not None
+        return found
 
     async def _start(self) -> bytes:
         marker = secrets.token_hex(16)
@@ -176,32 +150,9 @@ class ShellSession:
         return (b"" if known else kept(batch)) + again(arm)
 
     async def _greeting(self, listener: Listener) -> None:
-        try:
-            async with asyncio.timeout(self._patience):
-                await listener.greeted.wait()
-        except TimeoutError as error:
-            message = f"the shell said nothing within {self._patience:g} s"
-            hint = "does its login shell's start-up file wait for something?"
-            raise TransportError(Failure.TIMEOUT, message, hint) from error
+        await greeting(listener, self._patience)
         if not listener.reader.pid:
-            if not listener.exited:
-                raise TransportError(Failure.LOST, "the connection was lost before the shell answered")
             raise why_no_shell(listener.reader.noise + b"\n" + listener.last_words)
-
-    async def _end(self, channel: Channel, listener: Listener) -> None:
-        """End what runs on the host (its whole session), then this shell. Bounded; another cancel does not stop it."""
-        self._channel = None
-
-        async def end() -> None:
-            try:
-                if not listener.ended:  # by itself: then its watchdog has seen to the rest, or will
-                    with contextlib.suppress(TimeoutError, TransportError, OSError):
-                        async with asyncio.timeout(END_TIME):
-                            await channel.end(listener.reader.session)
-            finally:
-                await channel.close()
-
-        await asyncio.shield(asyncio.create_task(end()))
 
     def _arm(self, batch: Batch) -> float:
         """Seconds for the host's watchdog: exact for a write; for a look only when the lease is nearly used up."""

@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 
-from fleet.model.step import Batch, Check, Command, Guard, Put, Request, Script, Step, Task
+from fleet.model.step import Batch, Check, Command, Guard, Put, Request, Script, Step, Task, Witness
 from fleet.transports.prelude import PRELUDE
 from fleet.transports.quoting import assignment, encoded, quote, words
 
@@ -64,7 +64,7 @@ def _look(batch: Batch) -> Iterator[bytes]:
 def _probe(task: Task) -> Iterator[bytes]:
     """What it cannot see, its reader finds missing."""
     for step in task.steps:
-        constant = isinstance(step, Script | Guard)
+        constant = isinstance(step, Script | Guard | Witness)
         yield (b"{\n" if constant else b"(\n") + _step(step) + (b"} 2>/dev/null" if constant else b") 2>&1")
 
 
@@ -132,12 +132,21 @@ def _step(step: Step) -> bytes:
     match step:
         case Script() | Guard():
             return b"fl_t() {\n" + step.text.encode() + b"\n}\nfl_t " + words(step.args) + b"\n"
+        case Witness():
+            return _witness(step)
         case Put():
             return _put(step)
         case Command():
             return _command(step)
         case Request() | Check():
             raise TypeError("a request is nothing for a shell")
+
+
+def _witness(step: Witness) -> bytes:
+    """The stat process's own directory in /proc is as young as the process: the host's clock without a second fork. One
+    grep reads all contents: the shell reads byte by byte, and the kernel gives its first byte only to who asks so."""
+    stat = b"stat -c '%Z %d %i %s %Y %u %g %f %n' -- " + words((step.CLOCK, *step.paths)) + b" || :\n"
+    return stat + (b"grep -Hs '' -- " + words(step.contents) + b" || :\n" if step.contents else b"")
 
 
 def _put(step: Put) -> bytes:

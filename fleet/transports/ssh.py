@@ -21,6 +21,7 @@ from fleet.pacing.backoff import Backoff
 from fleet.transports.bastions import Bastions
 from fleet.transports.limits import Limits
 from fleet.transports.meter import Meter
+from fleet.transports.resident import Resident
 from fleet.transports.session import ShellSession
 from fleet.transports.ssh_channel import Link
 from fleet.transports.ssh_errors import PENALTY, classify, not_pinned
@@ -53,7 +54,8 @@ class SSHTransport:
         """A session with its connection open. Raises TransportError; repeats only what repeating can help."""
         link = Link(target, self.open, self._meter.of(target.environment))
         await link.connect()
-        session = ShellSession(link, target.output_limit, target.connect_timeout, link.abort)
+        resident = Resident(link.another, target.output_limit, target.connect_timeout)
+        session = ShellSession(link, target.output_limit, target.connect_timeout, link.abort, resident)
         return _Limited(session, target, self._limits)
 
     async def aclose(self) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Awaitable, Callable
 
 import asyncssh
 
+from fleet.errors import TransportError
 from fleet.model.host import Target
+from fleet.transports.channel import Channel, Listener
 from fleet.transports.meter import Count
 from fleet.transports.prelude import KILL
-from fleet.transports.session import Channel, Listener
 from fleet.transports.ssh_errors import classify
 
 Connect = Callable[[Target], Awaitable[asyncssh.SSHClientConnection]]
@@ -42,6 +43,14 @@ class Link:
             connection.abort()
 
     async def __call__(self, listener: Listener) -> Channel:
+        try:
+            return await self.another(listener)
+        except TransportError:
+            self.abort()
+            raise
+
+    async def another(self, listener: Listener) -> Channel:
+        """One more shell beside the first: the server may refuse that, and then nothing else is given up for it."""
         connection = await self.connect()
         try:
             async with asyncio.timeout(self._target.connect_timeout):
@@ -49,7 +58,6 @@ class Link:
                     lambda: _Shell(listener, self.count), self.command("-s"), encoding=None, request_pty=False
                 )
         except (OSError, asyncssh.Error) as error:
-            self.abort()
             raise classify(error, self._target) from error
         return _Channel(self, channel)
 

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fleet.converge.witness import Memory, Witnesses, read_witnesses, witness_task
-from fleet.model.host import Resource
-from fleet.model.step import Outcome, Script, Status
+from fleet.model.host import Resource, Target
+from fleet.model.step import Batch, Outcome, Status, Witness
+from fleet.transports.local import LocalTransport
 from tests.converge.world import KINDS, resource
 
 
 def look(resources: list[Resource], root: Path) -> Witnesses:
-    """Run the witness script for real; the fake witness of "file:x" is the path /file:x, here moved below root."""
-    (step,) = witness_task(resources, KINDS).steps
-    assert isinstance(step, Script)
-    text = f'cd "{root}"\n' + step.text
-    args = [arg if arg == "/proc/self/" else f".{arg}" for arg in step.args]
-    out = subprocess.run(["sh", "-s", "--", *args], input=text.encode(), capture_output=True, check=True).stdout
-    found = read_witnesses(Outcome("look:witness", Status.OK, 0, out))
+    """Ask a real shell; the fake witness of "file:x" is the path /file:x, here moved below root."""
+    task = witness_task(resources, KINDS)
+    (step,) = task.steps
+    assert isinstance(step, Witness)
+    moved = replace(task, steps=(replace(step, paths=tuple(f"{root}{path}" for path in step.paths)),))
+    found = read_witnesses(asyncio.run(asked(Batch((moved,)))))
     assert found is not None
-    return Witnesses(found.second, {name.removeprefix("."): what for name, what in found.identities.items()})
+    return Witnesses(found.second, {name.removeprefix(str(root)): what for name, what in found.identities.items()})
+
+
+async def asked(batch: Batch) -> Outcome:
+    session = await LocalTransport().connect(Target("here", "lab", type="local"))
+    try:
+        return (await session.perform(batch))[batch.tasks[0].id]
+    finally:
+        await session.aclose()
 
 
 def settled(now: Witnesses) -> Witnesses:
@@ -141,3 +151,21 @@ def test_a_host_without_a_clock_is_never_trusted(tmp_path: Path) -> None:
     memory = Memory()
     memory.keep([one], {one.id: {}}, blind)
     assert memory.recall([one], KINDS, blind) == {}
+
+
+def test_a_file_of_the_kernel_is_known_by_all_that_it_says() -> None:
+    """Its identity is made up whenever it is asked for; its content is read each time, so it is never too young."""
+    setting = replace(resource("file:x"), id="proc/sys/net/x")
+
+    def said(*lines: str) -> Witnesses:
+        head = "1000 0 0 0 0 0 0 0 /proc/self/"
+        found = read_witnesses(Outcome("", Status.OK, 0, "".join(f"{line}\n" for line in (head, *lines)).encode()))
+        assert found is not None
+        return found
+
+    one, other = "/proc/sys/net/x:4096 16384", "/proc/sys/net/x:a:b"
+    memory = Memory()
+    memory.keep([setting], {setting.id: {}}, said(one, other))
+    for now in ([one], [other], [other, one], [one, other, one], [one, "/proc/sys/net/x:a:c"], []):
+        assert memory.recall([setting], KINDS, said(*now)) == {}
+    assert memory.recall([setting], KINDS, said(one, other)) == {setting.id: {}}
