@@ -22,7 +22,7 @@ import httpx
 
 from benchmarks.figure import Figure, median
 from fleet.converge.drive import Intent, run_pass
-from fleet.converge.witness import Memory
+from fleet.converge.memory import Memory
 from fleet.desired.compile import Compiler
 from fleet.desired.load import load
 from fleet.desired.profiles import every_kind

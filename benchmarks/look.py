@@ -24,7 +24,8 @@ from benchmarks.fixture import Fixture, Quiet
 from benchmarks.floor import END, Shell, Work, all_run, connect
 from fleet.app import App
 from fleet.converge.look import look, state_task
-from fleet.converge.witness import Memory, witness_task
+from fleet.converge.memory import Memory
+from fleet.converge.witness import witness_task
 from fleet.desired.compile import Fleet
 from fleet.kinds import KINDS
 from fleet.model.change import Verdict
@@ -152,7 +153,7 @@ def _prelude() -> bytes:
 
 def _stat(host: HostSpec) -> bytes:
     """One process for all that vouches for anything, the files of the kernel too."""
-    (step,) = witness_task(host.resources, KINDS).steps
+    (step,) = witness_task(Memory().paths(host.resources, KINDS)).steps
     assert isinstance(step, Witness)
     return script(Batch((Task("look:stat", (Witness((*step.paths, *step.contents)),)),)))
 

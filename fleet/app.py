@@ -28,7 +28,7 @@ from fleet.controller.run import Run, run_all
 from fleet.controller.service import Habits, Service
 from fleet.controller.sessions import Sessions
 from fleet.converge.facts import gather
-from fleet.converge.witness import Memory
+from fleet.converge.memory import Memory
 from fleet.desired.check import nearest
 from fleet.desired.compile import Fleet
 from fleet.desired.mirror import Access, Mirror

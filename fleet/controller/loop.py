@@ -19,7 +19,7 @@ from fleet.controller.outages import WHY, Outages
 from fleet.controller.queue import HostKey, Priority, Turn, Workqueue
 from fleet.controller.standing import PARKED, Moment, Standing, after, phase
 from fleet.controller.told import told
-from fleet.converge.witness import Memory
+from fleet.converge.memory import Memory
 from fleet.errors import HistoryError
 from fleet.model.change import PassResult, Verdict
 from fleet.model.host import HostSpec, Target

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from fleet.controller.prune import ROLE, ledger
 from fleet.controller.sessions import Sessions
 from fleet.converge.drive import Intent, run_pass
+from fleet.converge.memory import Memory
 from fleet.converge.unseen import unseen
-from fleet.converge.witness import Memory
 from fleet.errors import Failure, FleetError, HistoryError, SecretError, TransportError
 from fleet.history.masked import masked_plan
 from fleet.masking import Masker

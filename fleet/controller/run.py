@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fleet.controller.one import Asked, Parts, cut_short, one_pass
-from fleet.converge.witness import Memory
+from fleet.converge.memory import Memory
 from fleet.model.change import PassResult
 from fleet.model.host import HostSpec
 from fleet.model.port import Watcher

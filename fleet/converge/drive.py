@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fleet.converge.look import STATE_TASK, HostState, Look, look, read_state, state_task
+from fleet.converge.memory import Asked, Memory
 from fleet.converge.plan import ancestors, plan
 from fleet.converge.rounds import Round, next_round
 from fleet.converge.unseen import ABSENT, WORDS
-from fleet.converge.witness import WITNESS_TASK, Asked, Memory, Witnesses, witness_task
+from fleet.converge.witness import Witnesses, witness_task
 from fleet.errors import Failure, FleetError, IdentityError, TransportError
 from fleet.model.change import Cause, Change, Observed, PassResult, Plan, Verdict
 from fleet.model.host import HostSpec, Resource
@@ -62,6 +63,7 @@ class _Pass:
     seal: Callable[[Resource, Observed], Observed] | None = None
     settled: Mapping[str, str] = field(default_factory=dict)
     observed: dict[str, Observed] = field(default_factory=dict)
+    proof: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
     state: HostState = field(default_factory=HostState)
     planned: Plan | None = None
     first: Plan | None = None
@@ -95,7 +97,7 @@ class _Pass:
             if self.planned is not None:
                 return
             now = memory.last
-            self.observed |= memory.recall([r for r in resources if r.id not in self.observed], self.kinds, now)
+            self.observed |= memory.recall([r for r in resources if r.id not in self.observed], now)
             resources = tuple(r for r in resources if r.id not in self.observed)
             state = memory.recall_state(now) if asked.witnessed else HostState()
             if not resources and state is not None:
@@ -104,26 +106,24 @@ class _Pass:
                 return
         then = await self._look(resources, self.spec.resources, memory)
         if memory is not None:
-            memory.keep(resources, self.observed, then)
+            memory.keep(resources, self.observed, self.proof, then)
 
     async def _sweep(self, memory: Memory) -> tuple[Asked, Mapping[str, Outcome]]:
         """One round trip: all witnesses, and a look at what has none. The last answer once more means the same."""
         asked = memory.asked_before(self.spec)
         if asked is None:
-            unproven = [
-                r for r in self.spec.resources if r.id not in memory.seen or self.kinds[r.kind].witness(r) is None
-            ]
-            asked = Asked.about(self.spec, look(unproven, self.kinds), self.kinds)
+            unproven = look(memory.unproven(self.spec.resources), self.kinds)
+            asked = Asked.about(self.spec, unproven, memory.paths(self.spec.resources, self.kinds))
         outcomes = await self.perform("observe", Batch(asked.tasks, deadline=self.spec.target.timeout))
         _all_known(asked.tasks, outcomes)
-        now = memory.witnesses(outcomes.get(WITNESS_TASK))
+        now = memory.witnesses(asked.tasks, outcomes)
         before = memory.same(asked, outcomes)
         state = memory.recall_state(now) if asked.witnessed else HostState()
         if before is not None and state is not None:
             self.observed, self.planned, self.state = dict(before.observed), before.plan, state
         else:
             self._learn(asked.looked, outcomes)
-            memory.keep(asked.looked.resources, self.observed, now)
+            memory.keep(asked.looked.resources, self.observed, self.proof, now)
         return asked, outcomes
 
     async def _look(
@@ -131,7 +131,7 @@ class _Pass:
     ) -> Witnesses | None:
         """One round trip: witnesses first, then what they should vouch for, and the host's own memory."""
         wanted = look(resources, self.kinds)
-        first = (witness_task(witness, self.kinds),) if memory is not None else ()
+        first = (witness_task(memory.paths(witness, self.kinds)),) if memory is not None else ()
         tasks = (*first, state_task(), *wanted.tasks)
         outcomes = await self.perform("observe", Batch(tasks, deadline=self.spec.target.timeout))
         _all_known(tasks, outcomes)
@@ -144,7 +144,7 @@ class _Pass:
         self._learn(wanted, outcomes)
         if memory is None:
             return None
-        then = memory.witnesses(outcomes.get(WITNESS_TASK))
+        then = memory.witnesses(tasks, outcomes)
         memory.keep_state(self.state, then)
         return then
 
@@ -156,6 +156,10 @@ class _Pass:
             seen = found[one.id]
             if one.desired and isinstance(seen, Mapping) and self._written(one):
                 found[one.id] = {**seen, **{name: one.desired[name] for name in self.kinds[one.kind].unseen(one.spec)}}
+        vouched = looked.vouched(outcomes)
+        for one in looked.resources:
+            witness = self.kinds[one.kind].witness(one)
+            self.proof[one.id] = vouched.get(one.id) if witness is None else witness
         self.observed |= found
         self.planned = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -53,6 +54,16 @@ class Look:
             for resource in resources:
                 seen[resource.id] = found.get(resource.id, Unreadable("the host's answer does not mention it"))
         return seen
+
+    def vouched(self, outcomes: Mapping[str, Outcome]) -> dict[str, tuple[str, ...]]:
+        """Resource id → paths that prove what was seen, as far as the host says which."""
+        found: dict[str, tuple[str, ...]] = {}
+        for task_id, probe, _ in self.readers:
+            outcome = outcomes.get(task_id)
+            if outcome is not None and outcome.status is Status.OK and not outcome.truncated:
+                with contextlib.suppress(ValueError, LookupError, TypeError):  # nonsense proves nothing
+                    found |= probe.vouch(outcome)
+        return found
 
 
 def look(resources: Iterable[Resource], kinds: Mapping[str, Kind]) -> Look:

@@ -69,6 +69,7 @@ def state(name: str, spec: AuthorizedKeySpec, content: bytes | None) -> State | 
 
 
 _FILES = ("authorized_keys", "authorized_keys2")
+_HOMES = ("/etc/passwd", "/etc/nsswitch.conf")
 
 
 # Each argument is "USER BLOB"; answers with the user's home, or that there is nobody of that name, then the lines that
@@ -94,6 +95,7 @@ for a do
   done
   for n in authorized_keys authorized_keys2; do
     f=$h/.ssh/$n
+    if [ -h "$f" ]; then printf 'link\t%s\n' "$u"; fi
     if [ -e "$f" ] && ! [ -r "$f" ]; then printf 'unreadable\t%s\n' "$u"; fi
     [ -f "$f" ] && [ -r "$f" ] || continue
     while IFS= read -r l || [ -n "$l" ]; do
@@ -134,7 +136,15 @@ def observe(resources: Sequence[Resource]) -> Probe:
                     blind.add(user)
         return {r.id: _observed(r, lines, blind) for r in resources if _user(r) in known}
 
-    return Probe(Script(_LOOK, tuple(f"{_user(r)} {_blob(r)}" for r in resources)), read)
+    def vouch(outcome: Outcome) -> Mapping[str, tuple[str, ...]]:
+        """Where sshd reads, as far as that is no link, and where it says whose home is where."""
+        words = [line.split("\t") for line in outcome.output.decode(errors="surrogateescape").split("\n")]
+        links = {word[1] for word in words if word[0] == "link"}
+        homes = {word[1]: word[2] for word in words if word[0] == "user" and word[2].startswith("/")}
+        files = {user: tuple(f"{home}/.ssh/{file}" for file in _FILES) for user, home in homes.items()}
+        return {r.id: (*_HOMES, *files[_user(r)]) for r in resources if _user(r) in files.keys() - links}
+
+    return Probe(Script(_LOOK, tuple(f"{_user(r)} {_blob(r)}" for r in resources)), read, vouch=vouch)
 
 
 def _observed(resource: Resource, lines: Mapping[tuple[str, str, str], list[str]], blind: set[str]) -> Observed:
@@ -209,8 +219,7 @@ KIND = Kind(
     state=state,
     observe=observe,
     fix=fix,
-    # Where the file is, only the host knows: the look is cheap, and nothing else proves it.
-    witness=lambda resource: None,
+    witness=lambda resource: None,  # where the file is, only the host knows
     check=check,
     owns=lambda name, spec: (f"authorized_key:{name.partition('/')[0]} {spec.key.split()[1]}",),
     wants=lambda name, spec: (f"user:{name.partition('/')[0]}",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
 from pydantic import Field, model_validator
@@ -57,10 +57,28 @@ def state(name: str, spec: ServiceSpec, content: bytes | None) -> State | None:
     return wanted | {"stale": False}
 
 
+# `at`: where units, drop-ins and links to units stand, see systemd.unit(5); `link`: what stands there is elsewhere.
 _LOOK = """\
 if [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; then
-  systemctl show -p LoadState -p ActiveState -p SubState -p UnitFileState -p NeedDaemonReload -- "$@" 2>/dev/null &&
-    printf '\\nEND\\n'
+  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+    for e in /etc/systemd/system /run/systemd/system /etc/systemd/system.control /run/systemd/system.control; do
+      for d in "$e" "$e"/*.d "$e"/*.wants "$e"/*.requires "$e"/*.upholds; do
+        if [ -d "$d" ] || [ "$d" = "$e" ]; then printf 'at %s\\n' "$d"; fi
+      done
+    done
+    for e in /run/systemd/transient /run/systemd/generator /run/systemd/generator.early /run/systemd/generator.late \
+      /usr/local/lib/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
+      for d in "$e" "$e"/*.d; do if [ -d "$d" ] || [ "$d" = "$e" ]; then printf 'at %s\\n' "$d"; fi; done
+    done
+    for e in /etc/systemd/system /run/systemd/system; do
+      for f in "$e"/*.d/*.conf; do if [ -h "$f" ]; then printf 'link %s\\n' "$f"; fi; done
+      for u do
+        for f in "$e/$u" "$e/${u%%@*}@.service"; do if [ -h "$f" ]; then printf 'link %s\\n' "$f"; fi; done
+      done
+    done
+  fi
+  systemctl show -p Id -p LoadState -p ActiveState -p SubState -p UnitFileState -p NeedDaemonReload \
+    -p ControlGroup -p FragmentPath -p DropInPaths -- "$@" 2>/dev/null && printf '\\nEND\\n'
 else printf 'NONE\\n'; fi
 """
 
@@ -75,12 +93,47 @@ def observe(resources: Sequence[Resource]) -> Probe:
             return {r.id: Unreadable("systemd does not run on this host") for r in resources}
         if not text.endswith("\nEND\n"):
             raise ValueError("the look at services was cut short")
-        blocks = text.removesuffix("\nEND\n").strip("\n").split("\n\n")
-        shown = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks]
-        found = dict(zip(dict.fromkeys(units), shown, strict=True))
+        found = _shown(text, units)
         return {r.id: _observed(r.spec, found[unit(r.name)]) for r in resources}
 
-    return Probe(Script(_LOOK, units), read)
+    def vouch(outcome: Outcome) -> Mapping[str, tuple[str, ...]]:
+        text = outcome.output.decode(errors="backslashreplace")
+        words = [line.split(" ", 1) for line in text.splitlines() if line.startswith(("at ", "link "))]
+        places = tuple(path for word, path in words if word == "at" and path.startswith(_PLACES))
+        links = {path for word, path in words if word == "link"}
+        found = _shown(text, units) if places else {}
+        shown = {r.id: found.get(unit(r.name), {}) for r in resources}
+        return {name: _proof(one, places) for name, one in shown.items() if _provable(one, links)}
+
+    return Probe(Script(_LOOK, units), read, vouch=vouch)
+
+
+def _shown(text: str, units: Sequence[str]) -> dict[str, dict[str, str]]:
+    blocks = text.removesuffix("\nEND\n").strip("\n").split("\n\n")
+    shown = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks]
+    return dict(zip(dict.fromkeys(units), shown, strict=True))
+
+
+# What a host may say proves something: nothing else of it is looked at.
+_PLACES = ("/etc/systemd/", "/run/systemd/", "/usr/local/lib/systemd/", "/usr/lib/systemd/", "/lib/systemd/")
+
+
+def _provable(shown: Mapping[str, str], links: Collection[str]) -> bool:
+    """Of services alone systemd keeps a file while they run. What waits to be read again is over without a trace."""
+    plain = all(path.startswith(_PLACES) and path not in links for path in _files(shown))
+    return plain and shown.get("Id", "").endswith(".service") and shown.get("NeedDaemonReload") == "no"
+
+
+def _files(shown: Mapping[str, str]) -> list[str]:
+    return f"{shown.get('FragmentPath', '')} {shown.get('DropInPaths', '')}".split()
+
+
+def _proof(shown: Mapping[str, str], places: tuple[str, ...]) -> tuple[str, ...]:
+    """The link that systemd makes anew at each start, and takes away at the end; whether processes of it are there;
+    its files; and wherever a file could come to be that says otherwise."""
+    group = shown.get("ControlGroup", "")
+    events = (f"/sys/fs/cgroup{group}/cgroup.events",) if group.startswith("/") and "/." not in group else ()
+    return (f"/run/systemd/units/invocation:{shown['Id']}", *events, *_files(shown), *places)
 
 
 # systemctl(1), is-enabled: there is nothing in these that `systemctl enable` or `disable` could change.
@@ -151,9 +204,7 @@ KIND = Kind(
     state=state,
     observe=observe,
     fix=fix,
-    # A unit may fail, be started or be edited in ways that no single file shows on every version of systemd; one
-    # `systemctl show` looks at all units, so asking costs one round trip's fork and is always right.
-    witness=lambda resource: None,
+    witness=lambda resource: None,  # where all that proves it stands, only the host can say
     check=check,
     owns=lambda name, spec: (f"unit:{unit(name)}",),
     wants=lambda name, spec: (f"package:{name}", f"path:/etc/systemd/system/{unit(name)}"),

@@ -33,11 +33,14 @@ class Probe:
     and must find its own lines by name. read: (outcome) → resource id → Observed, for every resource given.
 
     requests: of a kind that is over an API, instead of the script; `model/answers.py` reads their answers in order.
+    vouch: (outcome) → resource id → absolute paths whose identity proves its observation, where only the host can say
+    which (see Kind.witness).
     """
 
     script: Script
     read: Callable[[Outcome], Mapping[str, Observed]]
     requests: tuple[Request, ...] = ()
+    vouch: Callable[[Outcome], Mapping[str, tuple[str, ...]]] = lambda outcome: {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,8 @@ class Kind:
     observe(resources): one Probe for all of them; their `desired` may be used to ask for less.
     fix(changes): task id (the resource's) → steps. Kinds that act in one transaction (package) return the steps under
         the first change's id and an empty tuple for the rest; the driver gives them all that task's outcome.
-    witness(resource): absolute paths whose identity proves that the last observation holds; None: nothing proves it.
+    witness(resource): absolute paths whose identity proves that the last observation holds; None: nothing proves it,
+        or what its probe vouches for does.
     owns(name, spec): claims such as "path:/etc/motd", "user:alice", "unit:nginx.service": one owner each on a host.
     wants(name, spec): claims that must be right first if anything on the host owns them (automatic edges).
     foreseeable: False when its effects cannot be known beforehand (package, command): look again afterwards.

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fleet.converge.drive import Intent, run_pass
-from fleet.converge.witness import Memory
+from fleet.converge.memory import Memory
 from fleet.desired.compile import Compiler
 from fleet.desired.load import load
 from fleet.desired.profiles import every_kind
