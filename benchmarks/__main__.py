@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--hosts", type=int, default=200, help="throw-away hosts with real sshd (default: 200)")
     parser.add_argument("--resources", type=int, default=RESOURCES, help=f"on each host, at least {RESOURCES}")
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be given several times")
+    parser.add_argument("--sweep", type=float, default=10.0, help="of `day`: seconds between two looks (default: 10)")
     parser.add_argument("--repeat", type=int, default=5, help="repetitions of what is cheap; the median counts")
     parser.add_argument("--json", type=Path, help="where the figures go as JSON")
     options = parser.parse_args()
@@ -36,7 +37,7 @@ def main() -> int:
     chosen = options.only or PARTS
     figures = list[Figure]()
     if set(chosen) - WITHOUT_HOSTS:
-        for one in _on_hosts(fixture(options.hosts, options.resources), chosen, options.repeat):
+        for one in _on_hosts(fixture(options.hosts, options.resources), chosen, options):
             print(f"{one.name}: {one.value:.3f} {one.unit}", file=sys.stderr, flush=True)
             figures.append(one)
     if "compile" in chosen:
@@ -54,19 +55,21 @@ def main() -> int:
     return 1 if any(one.met is False for one in figures) else 0
 
 
-def _on_hosts(hosts: AbstractContextManager[Fixture], chosen: Sequence[str], repeat: int) -> Iterator[Figure]:
+def _on_hosts(
+    hosts: AbstractContextManager[Fixture], chosen: Sequence[str], options: argparse.Namespace
+) -> Iterator[Figure]:
     with hosts as made:
         first = apply.measure(made)  # in any case: the others need hosts that are in sync
         if "apply" in chosen:
             yield from first
         if "look" in chosen:
-            yield from look.measure(made, repeat)
+            yield from look.measure(made, options.repeat)
         if "faults" in chosen:
             yield from faults.measure(made)
         if "serve" in chosen:
-            yield from serve.measure(made, repeat)
+            yield from serve.measure(made, options.repeat)
         if "day" in chosen:
-            yield from day.measure(made)
+            yield from day.measure(made, options.sweep)
         if "soak" in chosen:
             yield from soak.measure(made)
 

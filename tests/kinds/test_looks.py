@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from fleet.kinds import _accounts, _paths
+from fleet.kinds import _accounts, _paths, authorized_key
 from fleet.kinds._paths_answer import Seen, read_answer
+from fleet.model.step import Outcome, Status
+from tests.describe import resource
 from tests.transports.shells import SHELLS
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJA4YAtEp07M6bnBFsyNXNIL3blTBVnTk1yo9djwUMGO"
 in_each_shell = pytest.mark.parametrize("shell", SHELLS)
 
 
@@ -49,3 +52,21 @@ def test_accounts_are_read_from_files_only_where_there_is_nothing_else(
     stub = "getent() { echo asked; }\n"
     answer = said(shell, stub + _accounts.TEXT.replace("/etc/nsswitch.conf", str(switch)), "u:daemon")
     assert (b"asked" in answer) is asked
+
+
+@in_each_shell
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_key_is_proven_by_the_files_that_sshd_reads_unless_they_stand_elsewhere(
+    shell: str, linked: bool, tmp_path: Path
+) -> None:
+    files = tuple(str(tmp_path / ".ssh" / name) for name in ("authorized_keys", "authorized_keys2"))
+    (tmp_path / ".ssh").mkdir()
+    if linked:
+        (tmp_path / "elsewhere").touch()
+        Path(files[1]).symlink_to("../elsewhere")
+    keys = [resource("authorized_key", f"{user}/x", key=KEY) for user in ("ann", "nobody-here")]
+    probe = authorized_key.KIND.observe(keys)
+    stub = f"getent() {{ printf 'ann:x:1:1::{tmp_path}:/bin/sh\\n'; return 2; }}\n"
+    output = said(shell, stub + probe.script.text, *probe.script.args)
+    vouched = probe.vouch(Outcome("look:0", Status.OK, 0, output))
+    assert vouched == ({} if linked else {keys[0].id: ("/etc/passwd", "/etc/nsswitch.conf", *files)})
