@@ -18,16 +18,20 @@ STALE   := $(shell find $(SOURCES) -newer $(FLEET) ! -name '*.pyc' ! -name __pyc
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test check demo bench lint types contracts containerfile dev lock clean FORCE
+.PHONY: help test test-unit check demo bench lint types contracts containerfile dev lock clean FORCE
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  %-20s%s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  %-20s%s\n' "$$name" "$$text"; done
 
 test: .stamps/system-test lint types contracts containerfile ## everything: lint, types, import contracts, all tests against the installed package
 	FLEET_TEST_INSTALLED=1 $(PYTEST) -n $(WORKERS) --maxprocesses=4 --dist=loadgroup --durations=15
 
 check: lint types contracts ## the fast part: lint, types, import contracts, tests that need no host
 	$(PYTEST) -n $(WORKERS) --maxprocesses=4 --dist=loadgroup -m "not hosts"
+
+test-unit: .stamps/system-test $(FLEET) $(DEV) ## every test of a running controller, under the unit that `fleet service install` writes
+	FLEET_TEST_CONTROLLER=unit $(PYTEST) tests/e2e/test_serve.py tests/e2e/test_exec.py tests/e2e/test_notifications.py \
+	    tests/e2e/test_quiet_sweep.py tests/e2e/test_fleet_service.py
 
 demo: .stamps/system-demo $(FLEET) ## twenty throw-away hosts on this machine, from plan to drift and back
 	@$(BIN)/fleet demo

@@ -15,16 +15,22 @@ from fleet.errors import SandboxError
 from fleet.sandbox import HostRequest, Sandbox, SandboxHost
 from fleet.sandbox.example import commit
 from tests.e2e.desk import Desk, Done, new_desk
+from tests.e2e.seat import Seat, seated
 
 
 @dataclass
 class Field:
-    """Some hosts of one environment `lab`, and a repository for them. lines: more of the environment of commands."""
+    """Some hosts of one environment `lab`, and a repository for them. lines: more of the environment of commands.
+
+    seat: the machine whose service becomes the controller, where people type from then on; None: all of that is here.
+    """
 
     root: Path
     sandbox: Sandbox
     repository: Path
     lines: dict[str, str] = field(default_factory=dict)
+    seat: Seat | None = None
+    seated: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -53,9 +59,19 @@ class Field:
         return subprocess.run(words, capture_output=True, text=True, check=check, timeout=30).stdout
 
     def start(self, *words: str) -> subprocess.Popen[str]:
+        """A command of fleet, at the top of the repository."""
+        if self.seat is not None and self.seated:
+            return self.seat.start_command(self.repository, words)
         call = [sys.executable, "-m", "fleet.cli.main", *words]
         pipe = subprocess.PIPE
         return subprocess.Popen(call, cwd=self.repository, env=self.environment, stdout=pipe, stderr=pipe, text=True)
+
+    def beside(self, script: str) -> str:
+        """What a shell prints in the controller's state directory."""
+        if self.seat is not None and self.seated:
+            return self.seat.on(f"cd /var/lib/fleet && {script}")
+        state = self.environment["FLEET_STATE_DIR"]
+        return subprocess.run(["sh", "-c", script], cwd=state, capture_output=True, text=True, check=True).stdout
 
     def fleet(self, *words: str) -> Done:
         process = self.start(*words)
@@ -86,10 +102,22 @@ def make_field(root: Path, count: int, flavour: str = "plain") -> Field:
     return made
 
 
+@pytest.fixture(scope="session")
+def seat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seat]:
+    """One for all, since it takes seconds to make; who takes it begins anew on it."""
+    with seated(tmp_path_factory.mktemp("seat") / "sandbox") as one:
+        yield one
+
+
+def chosen_seat(request: pytest.FixtureRequest) -> Seat | None:
+    return request.getfixturevalue("seat") if os.environ.get("FLEET_TEST_CONTROLLER") == "unit" else None
+
+
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Field]:
-    """Three hosts of this test's own."""
+def lab(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Field]:
+    """Three hosts of this test's own. With FLEET_TEST_CONTROLLER=unit the controller is a service: `make test-unit`."""
     made = make_field(tmp_path, 3)
+    made.seat = chosen_seat(request)
     try:
         yield made
     finally:

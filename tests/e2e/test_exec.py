@@ -14,8 +14,8 @@ import pexpect
 import pytest
 
 from tests.e2e.conftest import Field
+from tests.e2e.running import serving, until
 from tests.e2e.test_secrets import VALUE, secret
-from tests.e2e.test_serve import serving, until
 
 pytestmark = pytest.mark.hosts
 __all__ = ["secret"]  # a fixture

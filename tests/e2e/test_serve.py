@@ -7,73 +7,18 @@ import hmac
 import json
 import random
 import re
-import signal
-import socket as socket_module
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from fleet.transports.controller import ControllerClient
 from tests.desired.remotes import free_port, git, smart_http
 from tests.e2e.conftest import Field
+from tests.e2e.running import AT_ONCE, everywhere, killed, role, serving, until, verdicts
 
 pytestmark = pytest.mark.hosts
-AT_ONCE = "rollout: {waves: [100%]}\n"
-
-
-def role(content: str) -> str:
-    return json.dumps({"resources": {"file": {"/etc/app.conf": {"content": content}}}})
-
-
-def until(what: Callable[[], object], seconds: float = 20.0, client: ControllerClient | None = None) -> None:
-    """Wait until it is so: somebody else's process decides when. client: says how it stood when that did not happen."""
-    end = time.monotonic() + seconds
-    while not what():
-        late = time.monotonic() > end
-        assert not late, ("it did not come to be so in time", client and client.hosts(), client and client.status())
-        time.sleep(0.02)
-
-
-@contextmanager
-def serving(lab: Field, **settings: str) -> Iterator[ControllerClient]:
-    socket = lab.root / "fleet.sock"
-    path = lab.repository / "environments/base/environment.yaml"
-    if "sweep" not in path.read_text():
-        lab.write({"base/environment.yaml": path.read_text() + "sweep: 1s\n"})
-    lab.lines |= {"FLEET_POLL": "1", "FLEET_SOCKET": str(socket), **settings}
-    process = lab.start("serve")
-    try:
-        until(lambda: process.poll() is not None or answers(socket))  # a killed one left its socket behind
-        yield ControllerClient(socket)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=25) == 0
-    finally:
-        if process.poll() is None:
-            process.kill()
-        print(*process.communicate(timeout=30))
-
-
-def answers(path: Path) -> bool:
-    with socket_module.socket(socket_module.AF_UNIX) as one:
-        try:
-            one.connect(str(path))
-        except OSError:
-            return False
-    return True
-
-
-def everywhere(lab: Field, content: str) -> bool:
-    return all(lab.on(one.name, "cat /etc/app.conf", check=False) == content for one in lab.sandbox.hosts)
-
-
-def verdicts(client: ControllerClient) -> set[str]:
-    return {one["verdict"] for one in client.hosts()}
 
 
 def test_a_commit_reaches_every_host_and_what_is_changed_by_hand_is_healed(lab: Field) -> None:
@@ -294,25 +239,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was_and_no_host_is_forgotten(l
         until(lambda: verdicts(client) == {"in sync"}, 90, client)
     runs = lab.fleet("history", "--json").json["runs"]
     assert not [one for one in runs if one["alive"]]
-    integrity = subprocess.run(
-        ["sqlite3", str(lab.root / "state/history.db"), "PRAGMA integrity_check"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert integrity.stdout == "ok\n"
-
-
-@contextmanager
-def killed(lab: Field, seconds: float) -> Iterator[None]:
-    lab.lines |= {"FLEET_POLL": "1", "FLEET_SOCKET": str(lab.root / "fleet.sock")}
-    process = lab.start("serve")
-    try:
-        process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-    process.communicate()
-    yield
+    assert lab.beside("sqlite3 history.db 'PRAGMA integrity_check'") == "ok\n"
 
 
 def test_while_git_is_down_hosts_are_kept_as_the_last_good_commit_says(lab: Field) -> None:
