@@ -51,7 +51,8 @@ fleet service install --remote /nowhere
 cp -p /etc/fleet/config.yaml /etc/fleet/config.first
 mkdir -p /etc/systemd/system/fleet.service.d {FILES}
 """
-CLEAR = f"""systemctl stop fleet; systemctl reset-failed fleet 2>/dev/null; cp -p /etc/fleet/config.first /etc/fleet/config.yaml
+CLEAR = f"""systemctl stop fleet; systemctl reset-failed fleet 2>/dev/null
+cp -p /etc/fleet/config.first /etc/fleet/config.yaml
 rm -rf /var/lib/fleet /var/cache/fleet {FILES}/* /etc/systemd/system/fleet.service.d/*; :
 """
 
