@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 
-from fleet.errors import TransportError
+from fleet.errors import Failure, TransportError
 from fleet.model.step import Batch, Outcome, Report, Witness
 from fleet.transports.channel import GRACE, LEASE, Channel, Listener, Opener, end, greeting
 from fleet.transports.frames import Reader
@@ -44,7 +44,7 @@ while (defined(my $asked = <STDIN>)) {
 """
 _BECOME_IT = f"""
 command -v perl >/dev/null 2>&1 || exit 1
-unset PERL5OPT PERL5LIB PERL_UNICODE PERLIO PERL_HASH_SEED_DEBUG
+unset PERL5OPT PERL5LIB PERLLIB PERL_UNICODE PERLIO PERL_HASH_SEED_DEBUG
 fl_disarm; trap - EXIT
 export fl_m fl_s
 exec perl -C0 -e '{_PERL}' {LEASE:.0f} {Witness.CLOCK}
@@ -65,38 +65,30 @@ class Resident:
         """The outcome of a batch that is one Witness; None: there is no resident, the shell must be asked."""
         (witness,) = batch.tasks[0].steps
         assert isinstance(witness, Witness)
-        if self._listener is not None and self._listener.ended:
-            # Ended by itself, its lease over or killed; or the connection is lost, which the shell has to find out.
-            self._channel = self._listener = None
-            return None
         if self._impossible:
             return None
         try:
             channel, listener = await self._started()
-        except TransportError:
-            self._impossible = True
+        except TransportError as error:
+            self._impossible = error.failure is not Failure.LOST  # no perl, no second channel: not next time either
             return None
+        listener.changed.clear()
+        listener.reader.expect(batch.tasks, report)
         try:
-            listener.changed.clear()
-            listener.reader.expect(batch.tasks, report)
             channel.write(_words(None if witness == self._knows else witness))
             self._knows = witness
             if not listener.ended:
                 async with asyncio.timeout(batch.deadline + GRACE):
                     await listener.changed.wait()
         except TimeoutError:
-            pass
+            listener.reader.unfinished()
+            return listener.reader.outcomes
         finally:
-            killed = listener.exited  # by somebody else: the shell is there
             if not listener.reader.done:
                 self._channel = self._listener = None
                 await end(channel, listener)
-        if listener.reader.done:
-            return listener.reader.outcomes
-        if killed:
-            return None
-        listener.reader.unfinished()
-        return listener.reader.outcomes
+        # Ended by itself, its lease over; or killed; or the connection is lost, which the shell finds out.
+        return listener.reader.outcomes if listener.reader.done else None
 
     async def aclose(self) -> None:
         """Ends with its input."""
@@ -105,6 +97,7 @@ class Resident:
             await channel.close()
 
     async def _started(self) -> tuple[Channel, Listener]:
+        """Raises TransportError."""
         if self._channel is not None and self._listener is not None:
             return self._channel, self._listener
         marker, self._knows = secrets.token_hex(16), None
@@ -113,6 +106,8 @@ class Resident:
         try:
             channel.write(sent(f"fl_m={marker}\n{PRELUDE}{_BECOME_IT}".encode()))
             await greeting(listener, self._patience)
+            if not listener.reader.pid:
+                raise TransportError(Failure.SHELL, "there is no perl")
         except BaseException:
             await end(channel, listener)
             raise

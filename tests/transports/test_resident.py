@@ -12,12 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fleet.errors import Failure, TransportError
 from fleet.model.host import Become, Target
 from fleet.model.port import Session
 from fleet.model.step import Batch, Outcome, Status, Task, Witness
+from fleet.transports.channel import Channel, Listener
 from fleet.transports.local import LocalTransport
+from fleet.transports.resident import Resident
 from fleet.transports.ssh import SSHTransport
-from tests.transports.shells import needs_rooms, until
+from tests.transports.shells import SHELLS, in_each_shell, look, needs_rooms, until
 from tests.transports.sshd import Sshd
 from tests.transports.test_contract import running
 
@@ -155,11 +158,57 @@ async def test_one_that_hangs_is_unknown_and_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_without_perl_the_shell_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fleet.transports.resident._BECOME_IT", "exit 1\n")
+async def test_without_perl_the_shell_goes_on_and_it_is_looked_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleet.transports.resident._BECOME_IT", f"echo >>{tmp_path}/tried; exit 1\n")
     async with here() as session:
-        assert [one.status for one in await three(session, batch("/etc/passwd"))] == [Status.OK] * 3
-        assert session.round_trips == 3
+        asked = batch("/etc/passwd")
+        assert [one.status for one in (*await three(session, asked), *await three(session, asked))] == [Status.OK] * 6
+        assert session.round_trips == 6
+    assert (tmp_path / "tried").read_text() == "\n"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("failure", "tries"), [(Failure.CHANNEL, 1), (Failure.TIMEOUT, 1), (Failure.LOST, 3)])
+async def test_a_server_that_refuses_a_second_channel_is_asked_once(failure: Failure, tries: int) -> None:
+    """Whoever lost the connection may have it again the next time."""
+    tried = []
+
+    async def opener(listener: Listener) -> Channel:
+        tried.append(listener)
+        raise TransportError(failure, "no")
+
+    resident = Resident(opener, 1000, 1.0)
+    assert [await resident.ask(batch("/etc/passwd"), None) for _ in range(3)] == [None] * 3
+    assert len(tried) == tries
+
+
+@pytest.mark.anyio
+async def test_it_outlives_the_shell_whose_time_is_up() -> None:
+    async with here() as session:
+        asked = batch("/etc/passwd")
+        await three(session, asked)
+        (pid,) = residents(os.getpid())
+        shell = int((await session.perform(look("echo $$")))["look:it"].output)
+        await three(session, asked)
+        os.kill(shell, 9)
+        assert [one.status for one in await three(session, asked)] == [Status.OK] * 3
+        assert residents(os.getpid()) == [pid]
+
+
+@in_each_shell
+@pytest.mark.anyio
+async def test_every_shell_becomes_it(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = (*SHELLS[shell], "-s")
+    monkeypatch.setattr("fleet.transports.local.SHELL", words)
+    session = await LocalTransport(words).connect(TARGET)
+    try:
+        said = await three(session, batch("/etc/passwd", contents=("/proc/sys/kernel/ostype",)))
+        assert lines(said[0]) == lines(said[1]) == lines(said[2])
+        assert len(residents(os.getpid())) == 1
+    finally:
+        await session.aclose()
 
 
 @needs_rooms
