@@ -10,6 +10,7 @@ from fleet.cli.log_lines import set_level
 from fleet.controller.retune import Difference, differences, effective, retune
 from fleet.controller.service import Service
 from fleet.errors import FleetError
+from fleet.exposed import exposed
 from fleet.settings import Settings
 from fleet.web.door import Door, Doorman, reopened
 
@@ -22,6 +23,11 @@ class Reloading:
     doorman: Doorman
     settings: Settings
     read: Callable[[], Settings]
+
+    def warn(self) -> None:
+        """Of files with secrets that are open to everybody."""
+        for name, path in exposed(self.settings):
+            self.service.events_.put("exposed", setting=name, path=str(path))
 
     def __call__(self) -> None:
         """Never raises for what stands in files. The service manager hears when it begins, and when it is over."""
@@ -42,6 +48,7 @@ class Reloading:
                 service.events_.put("settings", name=one.name, was=one.was, now=one.now, restart=one.restart)
             if not news:
                 service.events_.put("settings")
+            self.warn()
             set_level(settings)  # last, so that a level that says less is itself told
         finally:
             if service.ready:

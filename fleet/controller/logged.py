@@ -51,7 +51,7 @@ def level_of(event: Event) -> int:
             return logging.WARNING if said.get("error") else logging.INFO
         case "breaker":
             return logging.WARNING if said.get("state") == "open" else logging.INFO
-        case "fought":
+        case "fought" | "exposed":
             return logging.WARNING
         case _:
             return logging.INFO
@@ -165,5 +165,6 @@ _SENTENCES: Mapping[str, Callable[[Said], str]] = {
     "git": _git,
     "record": _record,
     "settings": _settings,
+    "exposed": lambda said: f"{said.get('setting')}: everybody here can read it: chmod o= {said.get('path')}",
     "order": _order,
 }

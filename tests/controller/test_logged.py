@@ -47,6 +47,8 @@ CASES: list[tuple[str, dict[str, Any], int, str]] = [
     ("settings", {"name": "poll", "was": "30.0", "now": "5.0"}, logging.INFO, "setting poll: 30.0 -> 5.0"),
     ("settings", {"name": "listen", "was": "", "now": "x", "restart": True}, logging.INFO,
      "setting listen:  -> x: needs a restart"),
+    ("exposed", {"setting": "token_file", "path": "/t"}, logging.WARNING,
+     "token_file: everybody here can read it: chmod o= /t"),
     ("settings", {"error": "no YAML"}, logging.WARNING, "the settings stay as they were: no YAML"),
 ]  # fmt: skip
 

@@ -226,9 +226,12 @@ def configure(lab: Field, **settings: object) -> None:
 def test_sighup_reads_settings_tokens_and_hook_secrets_again_and_says_what_is_new(lab: Field) -> None:
     lab.write({"base/environment.yaml": "roles: {all: {}}\nsweep: 1s\n", "base/roles/all.yaml": role("one\n")})
     manager, tokens, port = Manager(lab.root / "notify"), lab.root / "tokens", free_port("127.93.1.1")
+    secrets = Path(f"/run/{lab.root.name}-{os.getpid()}")  # pytest's own directories are shut to others
+    secrets.write_text("a secret of the hooks\n")
+    secrets.chmod(0o644)
     address = f"127.93.1.1:{port}"
     tokens.write_text(f"ann reader {hashlib.sha256(b'old').hexdigest()}\n")
-    known = {"tokens_file": tokens, "listen": address}
+    known = {"tokens_file": tokens, "listen": address, "hook_secret_file": secrets}
     configure(lab, poll=3600, passes=64, handshakes=8, **known)
     settings = {"FLEET_POLL": "", "XDG_CONFIG_HOME": str(lab.root / "config"), "NOTIFY_SOCKET": str(manager.path)}
 
@@ -240,6 +243,9 @@ def test_sighup_reads_settings_tokens_and_hook_secrets_again_and_says_what_is_ne
         manager.hears("READY=1")
         until(lambda: everywhere(lab, "one\n"))
         assert (asked("old"), asked("new")) == (200, 401)
+        (open_to_all,) = one.lines("exposed")
+        assert open_to_all["setting"] == "hook_secret_file" and f"chmod o= {secrets}" in open_to_all["message"]
+        secrets.chmod(0o600)
         tokens.write_text(f"eve operator {hashlib.sha256(b'new').hexdigest()}\n")
         configure(lab, poll=1, passes=32, handshakes=16, retention=30, log_level="debug", **known)
         one.process.send_signal(signal.SIGHUP)
@@ -277,6 +283,7 @@ def test_sighup_reads_settings_tokens_and_hook_secrets_again_and_says_what_is_ne
         one.process.send_signal(signal.SIGHUP)
         until(lambda: "64 hex digits" in one.lines("settings")[-1].get("error", ""))
         assert asked("new") == 200, "all or nothing: nobody is locked out by a slip of the pen"
+        assert len(one.lines("exposed")) == 1, "it is shut now"
         assert "name poll, was 3600.0, now 1.0" in lab.fleet("logs").out
 
 

@@ -73,6 +73,7 @@ async def _serve(app: App, reading: Callable[[], Settings]) -> Answer:
             door, notifier = door_of(settings, time.time), app.notifier(service.events_)
             doorman = Doorman(door)
             reload, terminal = Reloading(service, doorman, settings, reading), sys.stderr.isatty()
+            reload.warn()
             task = asyncio.current_task()
 
             def hup() -> None:
