@@ -27,6 +27,21 @@ def test_what_init_writes_is_valid_and_overwrites_nothing(fleet: Fleet, tmp_path
     assert "already there; nothing was written" in again.err
 
 
+def test_where_git_refuses_init_leaves_nothing_behind(fleet: Fleet, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file\n")
+    refused = fleet("init", "taken")
+    assert refused.code == 1 and "git init failed; nothing was written" in refused.err
+
+
+def test_without_git_init_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = request.getfixturevalue("fleet")("init", "mine")
+    assert done.code == 1 and "there is no git on this machine: install it; nothing was written" in done.err
+    assert not [*tmp_path.iterdir()]
+
+
 def test_the_whole_example_is_valid(fleet: Fleet, tmp_path: Path) -> None:
     assert fleet("init", "mine", "--example").code == 0
     done = fleet("validate", "--working-tree", "--json", cwd=tmp_path / "mine")

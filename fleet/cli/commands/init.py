@@ -59,6 +59,9 @@ def command(directory: Path, example: bool) -> Answer:
     target = directory / "environments"
     if target.exists():
         raise UsageError(f"{target} is already there; nothing was written")
+    repository = (directory / ".git").exists()
+    if not repository:
+        _git_init(directory)  # first: without Git nothing of it is of any use
     if example:
         from fleet.sandbox.example import example_directory
 
@@ -70,9 +73,6 @@ def command(directory: Path, example: bool) -> Answer:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         notes = []
-    repository = (directory / ".git").exists()
-    if not repository:
-        subprocess.run(["git", "init", "--quiet", "--initial-branch=main", str(directory)], check=True)
     written = sorted(str(path.relative_to(directory)) for path in target.rglob("*") if path.is_file())
     steps = [
         *([f"cd {directory}"] if str(directory) != "." else []),
@@ -90,6 +90,16 @@ def command(directory: Path, example: bool) -> Answer:
         ]
     )
     return Answer(printable(text), {"directory": str(directory), "files": written, "git_init": not repository})
+
+
+def _git_init(directory: Path) -> None:
+    words = ["git", "init", "--quiet", "--initial-branch=main", str(directory)]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise UsageError("there is no git on this machine: install it; nothing was written") from error
+    if done.returncode != 0:
+        raise UsageError(f"git init failed; nothing was written: {printable(done.stderr.strip())}")
 
 
 def _fresh_secrets(directory: Path) -> list[str]:
