@@ -140,7 +140,8 @@ def observe(resources: Sequence[Resource]) -> Probe:
         """Where sshd reads, as far as that is no link, and where it says whose home is where."""
         words = [line.split("\t") for line in outcome.output.decode(errors="surrogateescape").split("\n")]
         links = {word[1] for word in words if word[0] == "link"}
-        homes = {word[1]: word[2] for word in words if word[0] == "user" and word[2].startswith("/")}
+        said = {word[1]: word[2] for word in words if word[0] == "user" and word[2].startswith("/")}
+        homes = {user: home for user, home in said.items() if not home.startswith(("/proc", "/sys", "/dev"))}
         files = {user: tuple(f"{home}/.ssh/{file}" for file in _FILES) for user, home in homes.items()}
         return {r.id: (*_HOMES, *files[_user(r)]) for r in resources if _user(r) in files.keys() - links}
 
