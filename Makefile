@@ -31,7 +31,7 @@ check: lint types contracts ## the fast part: lint, types, import contracts, tes
 
 test-unit: .stamps/system-test $(FLEET) $(DEV) ## every test of a running controller, under the unit that `fleet service install` writes
 	FLEET_TEST_CONTROLLER=unit $(PYTEST) tests/e2e/test_serve.py tests/e2e/test_exec.py tests/e2e/test_notifications.py \
-	    tests/e2e/test_quiet_sweep.py tests/e2e/test_fleet_service.py
+	    tests/e2e/test_observed.py tests/e2e/test_quiet_sweep.py tests/e2e/test_fleet_service.py
 
 demo: .stamps/system-demo $(FLEET) ## twenty throw-away hosts on this machine, from plan to drift and back
 	@$(BIN)/fleet demo

@@ -64,6 +64,7 @@ class Seat:
         self.sandbox = Sandbox(root)
         (self._host,) = self.sandbox.up([HostRequest("seat", "seat")], "systemd")
         self._of: Path | None = None
+        self._before = 0
         self._install(Path(sysconfig.get_path("purelib")), "/opt/fleet/lib", *(f"--exclude={one}" for one in LEFT))
         self._install(Path(fleet.__file__).parent, "/opt/fleet/lib/fleet", "--exclude=__pycache__")
         self.on(PREPARE)
@@ -97,6 +98,7 @@ class Seat:
         lines = "".join(f'Environment="{name}={value}"\n' for name, value in given.items())
         self._write("/etc/systemd/system/fleet.service.d/test.conf", f"[Service]\n{lines}", "root")
         self.on(f"sed -i \"s|^remote: .*|remote: '{remote}'|\" /etc/fleet/config.yaml")
+        self._before = len(self._all())
         self.on("systemctl daemon-reload; systemctl start --no-block fleet")
 
     def start_command(self, repository: Path, words: Sequence[str]) -> subprocess.Popen[str]:
@@ -124,7 +126,11 @@ class Seat:
         return self.on("systemctl is-failed fleet", check=False) == "failed\n"
 
     def journal(self) -> str:
-        return self.on("journalctl -u fleet -o cat --no-pager -n 100")
+        """What the service has written since it was started last."""
+        return self._all()[self._before :]
+
+    def _all(self) -> str:
+        return self.on("journalctl -u fleet -o cat --no-pager")
 
     def _given(self, value: str) -> str:
         file = Path(value)
