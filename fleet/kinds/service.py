@@ -57,20 +57,21 @@ def state(name: str, spec: ServiceSpec, content: bytes | None) -> State | None:
     return wanted | {"stale": False}
 
 
-# `at`: where units, drop-ins and links to units stand, see systemd.unit(5); `link`: what stands there is elsewhere.
+# `at`: where units, drop-ins and links to units stand, see systemd.unit(5); `link`: what stands there is elsewhere, and
+# so it is `odd` of a directory. Without cgroup v2 and the links of /run/systemd/units (since 236) nothing is said.
 _LOOK = """\
 if [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; then
-  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
-    for e in /etc/systemd/system /run/systemd/system /etc/systemd/system.control /run/systemd/system.control; do
-      for d in "$e" "$e"/*.d "$e"/*.wants "$e"/*.requires "$e"/*.upholds; do
-        if [ -d "$d" ] || [ "$d" = "$e" ]; then printf 'at %s\\n' "$d"; fi
+  if [ -e /sys/fs/cgroup/cgroup.controllers ] && [ -d /run/systemd/units ]; then
+    l=/lib/systemd/system; if [ -h /lib ]; then l=; fi
+    for e in /etc/systemd/system /run/systemd/system /etc/systemd/system.control /run/systemd/system.control \
+      /run/systemd/transient /run/systemd/generator /run/systemd/generator.early /run/systemd/generator.late \
+      /usr/local/lib/systemd/system /usr/lib/systemd/system $l; do
+      if [ -h "$e" ]; then printf 'odd\\n'; fi
+      printf 'at %s\\n' "$e"
+      for d in "$e"/*.d "$e"/*.wants "$e"/*.requires "$e"/*.upholds; do
+        case $d in /usr/*.d|/lib/*.d) ;; /usr/*|/lib/*) continue ;; esac  # a vendor's links enable nothing
+        if [ -h "$d" ]; then printf 'odd\\n'; elif [ -d "$d" ]; then printf 'at %s\\n' "$d"; fi
       done
-    done
-    for e in /run/systemd/transient /run/systemd/generator /run/systemd/generator.early /run/systemd/generator.late \
-      /usr/local/lib/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
-      for d in "$e" "$e"/*.d; do if [ -d "$d" ] || [ "$d" = "$e" ]; then printf 'at %s\\n' "$d"; fi; done
-    done
-    for e in /etc/systemd/system /run/systemd/system; do
       for f in "$e"/*.d/*.conf; do if [ -h "$f" ]; then printf 'link %s\\n' "$f"; fi; done
       for u do
         for f in "$e/$u" "$e/${u%%@*}@.service"; do if [ -h "$f" ]; then printf 'link %s\\n' "$f"; fi; done
@@ -101,7 +102,7 @@ def observe(resources: Sequence[Resource]) -> Probe:
         words = [line.split(" ", 1) for line in text.splitlines() if line.startswith(("at ", "link "))]
         places = tuple(path for word, path in words if word == "at" and path.startswith(_PLACES))
         links = {path for word, path in words if word == "link"}
-        found = _shown(text, units) if places else {}
+        found = _shown(text, units) if places and "odd\n" not in text.splitlines(keepends=True) else {}
         shown = {r.id: found.get(unit(r.name), {}) for r in resources}
         return {name: _proof(one, places) for name, one in shown.items() if _provable(one, links)}
 

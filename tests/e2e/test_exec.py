@@ -106,7 +106,7 @@ def test_ctrl_c_stops_it_on_the_host_and_says_that_nobody_knows(lab: Field) -> N
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130 and "nobody knows how it ended" in out, err + out
-    assert lab.on("h-1", "pgrep -x sleep -a | grep 1000", check=False) == ""
+    assert lab.on("h-1", "pgrep -x sleep -a | grep 'sleep 1000'", check=False) == ""
     (kept,) = lab.fleet("history", "--exec", "--json").json["execs"]
     assert kept["status"] == "unknown"
 
