@@ -75,6 +75,15 @@ def parents(path: str) -> tuple[str, ...]:
     return tuple("path:/" + "/".join(parts[: n + 1]) for n in range(len(parts)))
 
 
+# Which numbers stand behind the names of accounts.
+ACCOUNTS = ("/etc/passwd", "/etc/group", "/etc/nsswitch.conf")
+
+
+def named(owner: str | None, group: str | None) -> tuple[str, ...]:
+    """What witnesses that a path is theirs, besides the path: a name may come to stand for another number."""
+    return ACCOUNTS if any(one is not None and not one.isdecimal() for one in (owner, group)) else ()
+
+
 def owners(owner: str | None, group: str | None) -> tuple[str, ...]:
     """Claims on the accounts that a path is given to."""
     return (*((f"user:{owner}",) if owner else ()), *((f"group:{group}",) if group else ()))

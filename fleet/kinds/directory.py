@@ -10,7 +10,7 @@ from pydantic import Field
 
 from fleet.kinds import _path_steps, _paths
 from fleet.kinds._paths_answer import Seen
-from fleet.kinds._spec import Account, EnsureField, Mode, Spec, check_path, owners, parents
+from fleet.kinds._spec import Account, EnsureField, Mode, Spec, check_path, named, owners, parents
 from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
 from fleet.model.kind import Kind, Probe, Stage
@@ -125,7 +125,7 @@ KIND = Kind(
     state=state,
     observe=observe,
     fix=fix,
-    witness=lambda resource: (resource.name,),
+    witness=lambda resource: (resource.name, *named(resource.spec.owner, resource.spec.group)),
     check=check_path,
     owns=lambda name, spec: (f"path:{name}",),
     wants=lambda name, spec: (*parents(name), *owners(spec.owner, spec.group)),

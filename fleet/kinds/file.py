@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from fleet.kinds import _path_steps, _paths
 from fleet.kinds._paths_answer import Seen
-from fleet.kinds._spec import CLOSED, Account, EnsureField, Mode, Spec, check_path, owners, parents
+from fleet.kinds._spec import CLOSED, Account, EnsureField, Mode, Spec, check_path, named, owners, parents
 from fleet.model import sealed
 from fleet.model.change import Change, Observed, Unreadable
 from fleet.model.host import Resource
@@ -139,7 +139,7 @@ KIND = Kind(
     state=state,
     observe=observe,
     fix=fix,
-    witness=lambda resource: (resource.name,),
+    witness=lambda resource: (resource.name, *named(resource.spec.owner, resource.spec.group)),
     check=check_path,
     owns=lambda name, spec: (f"path:{name}",),
     wants=wants,

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from fleet.kinds import _accounts
-from fleet.kinds._spec import Account, EnsureField, Spec, check_path
+from fleet.kinds._spec import ACCOUNTS, Account, EnsureField, Spec, check_path
 from fleet.kinds.group import SAME
 from fleet.model.change import Change, Observed
 from fleet.model.host import Resource
@@ -156,7 +156,7 @@ KIND = Kind(
     state=state,
     observe=observe,
     fix=fix,
-    witness=lambda resource: ("/etc/passwd", "/etc/group", "/etc/nsswitch.conf"),
+    witness=lambda resource: ACCOUNTS,
     check=_accounts.check_name,
     owns=lambda name, spec: (f"user:{name}",),
     wants=lambda name, spec: tuple(f"group:{g}" for g in (spec.group or name, *(spec.groups or ()))),

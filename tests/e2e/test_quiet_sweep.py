@@ -19,10 +19,11 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJA4YAtEp07M6bnBFsyNXNIL3blTBVnTk1yo9
 UNIT = "[Service]\nExecStart=/bin/sleep 1000\n[Install]\nWantedBy=multi-user.target\n"
 ROLE = {
     "group": {"quiet": {}},
-    "user": {"ann": {"group": "quiet"}},
+    "user": {"ann": {"group": "quiet"}, "bob": {"group": "quiet"}},
     "directory": {"/srv/quiet": {"mode": "0755"}},
     "file": {
         "/etc/app.conf": {"content": "one\n"},
+        "/etc/bob.conf": {"content": "his\n", "owner": "bob"},
         "/etc/systemd/system/quiet.service": {"content": UNIT},
     },
     "symlink": {"/etc/app.link": {"target": "app.conf"}},
@@ -45,6 +46,7 @@ BY_HAND = {
     "echo 2 >/etc/app.conf": '[ "$(cat.real /etc/app.conf)" = one ]',
     "sed -i /somebody/d /root/.ssh/authorized_keys": "grep.real -q somebody /root/.ssh/authorized_keys",
     "chmod 700 /srv/quiet": '[ "$(stat.real -c %a /srv/quiet)" = 755 ]',
+    "usermod -u 4242 bob": '[ "$(stat.real -c %U /etc/bob.conf)" = bob ]',
     "userdel ann": "getent.real passwd ann >/dev/null",
 }
 
