@@ -46,6 +46,9 @@ BY_HAND = {
     "echo 2 >/etc/app.conf": '[ "$(cat.real /etc/app.conf)" = one ]',
     "sed -i /somebody/d /root/.ssh/authorized_keys": "grep.real -q somebody /root/.ssh/authorized_keys",
     "chmod 700 /srv/quiet": '[ "$(stat.real -c %a /srv/quiet)" = 755 ]',
+    # What dpkg leaves when it is cut off half way; it reads that before its own file.
+    "sed -n '/^Package: coreutils$/,/^$/p' /var/lib/dpkg/status | sed 's/ok installed/ok half-configured/' "
+    ">/var/lib/dpkg/updates/0000": '[ -z "$(ls /var/lib/dpkg/updates)" ]',
     "usermod -u 4242 bob": '[ "$(stat.real -c %U /etc/bob.conf)" = bob ]',
     "userdel ann": "getent.real passwd ann >/dev/null",
 }
