@@ -25,7 +25,7 @@ from fleet.history.database import connect, open_database, prepare, told
 from fleet.history.execs import Execs
 from fleet.history.masked import Mask, masked_plan, masked_result
 from fleet.history.records import ChangeRecord, Content, PassRecord, RunRecord
-from fleet.history.retention import NEWEST, Pruned, prune
+from fleet.history.retention import AT_ONCE, NEWEST, Pruned, prune
 from fleet.history.who import who
 from fleet.history.writer import Limits, Writer
 from fleet.model.change import PassResult, Plan
@@ -160,11 +160,10 @@ class History:
             known = self._keyed[digest] = encoding.keyed(self._key, digest)
         return known
 
-    async def prune(self, before: float) -> Pruned:
-        """Forget what ended before that time (Unix seconds), see retention.py. Raises HistoryError."""
+    async def prune(self, before: float, at_once: int = AT_ONCE) -> Pruned:
+        """Forget what ended before that time (Unix seconds), so many rows at once. Raises HistoryError."""
         await self.flush()
-        async with self._writer.transaction() as connection:
-            return await prune(connection, before)
+        return await prune(self.path, self._writer.transaction, before, at_once)
 
     async def newest(self) -> float | None:
         """When something was last written, by the clock of then (Unix seconds); None: never."""

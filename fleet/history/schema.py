@@ -84,4 +84,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # When the last look that found the host in sync began.
         "ALTER TABLE looks ADD COLUMN in_sync REAL",
     ),
+    (
+        # What retention looks for.
+        "CREATE INDEX passes_ended ON passes (ended)",
+        "CREATE INDEX changes_ended ON changes (coalesce(ended, intended)) WHERE status IS NOT NULL",
+    ),
 )

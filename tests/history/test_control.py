@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from fleet.errors import HistoryError
 from fleet.history import History
 from fleet.history.records import Ordered, Taken
-from tests.history.samples import plan, result
+from tests.history.samples import result
 
 
 def with_history(path: Path, work: Callable[[History], Awaitable[None]]) -> None:
@@ -74,33 +73,6 @@ def test_an_audit_that_was_altered_is_told(tmp_path: Path, tampering: str) -> No
     with sqlite3.connect(tmp_path / "history.db") as database:
         database.execute(tampering)
     with_history(tmp_path, read)
-
-
-def test_what_is_old_goes_and_what_is_still_asked_for_stays(tmp_path: Path) -> None:
-    async def scenario(history: History) -> None:
-        old = await history.start_run("apply", "dev", "abc", "")
-        for host in ("h1", "h2"):
-            await history.intend(old, plan(host), "a")
-            await history.record(old, result(host), "")
-        await history.intend(old, plan("cut"), "a")  # nobody knows how that ended
-        await history.finish_run(old, ["changed"])
-        new = await history.start_run("apply", "dev", "def", "")
-        await history.record(new, result("h1"), "")
-        await history.finish_run(new, ["changed"])
-        await history.control.audit("ann", "exec", {})
-        between = time.time() + 1
-        gone = await history.prune(0)
-        assert (gone.runs, gone.passes, gone.changes, gone.contents) == (0, 0, 0, 0)
-        gone = await history.prune(between)
-        assert gone.passes == 1, "the older one of h1; the last of h1 and of h2 stay"
-        assert set(await history.last_passes()) == {("dev", "h1"), ("dev", "h2")}
-        assert {one.host for one in await history.interrupted()} == {"cut"}
-        for change in await history.changes(limit=100):
-            assert change.before is None or change.before.get("content") != {"$content": ""}
-        assert len(await history.control.audited()) == 1
-        assert (await history.prune(between)).passes == 0
-
-    with_history(tmp_path, scenario)
 
 
 def test_a_look_that_finds_nothing_new_is_only_remembered_as_a_time(tmp_path: Path) -> None:
