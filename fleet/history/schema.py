@@ -85,8 +85,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE looks ADD COLUMN in_sync REAL",
     ),
     (
-        # What retention looks for.
+        # What retention looks for, and the latest of an environment or host.
         "CREATE INDEX passes_ended ON passes (ended)",
         "CREATE INDEX changes_ended ON changes (coalesce(ended, intended)) WHERE status IS NOT NULL",
+        "DROP INDEX changes_of_host",
+        "CREATE INDEX changes_of_host ON changes (environment, host, id)",
+        "CREATE INDEX changes_of_environment ON changes (environment, id)",
+        "CREATE INDEX passes_of_environment ON passes (environment, id)",
     ),
 )
