@@ -59,16 +59,17 @@ def check(name: str) -> None:
     check_text(marker, "marker")
 
 
-def _markers(resource: Resource) -> tuple[str, str, str]:
-    path, _, marker = resource.name.partition("#")
-    comment = resource.spec.comment
-    return path, f"{comment} BEGIN fleet: {marker}", f"{comment} END fleet: {marker}"
+def _markers(name: str, spec: BlockSpec) -> tuple[str, str, str]:
+    path, _, marker = name.partition("#")
+    return path, f"{spec.comment} BEGIN fleet: {marker}", f"{spec.comment} END fleet: {marker}"
 
 
 def state(name: str, spec: BlockSpec, content: bytes | None) -> State | None:
     if spec.ensure == "absent":
         return None
     text = (content or b"").decode(errors="surrogateescape")
+    if {*_markers(name, spec)[1:]} & {*text.split("\n")}:
+        raise ValueError("a line of its content is one of its markers: the block ends there")
     return {"block": text if text.endswith("\n") or not text else text + "\n"}
 
 
@@ -82,7 +83,7 @@ def observe(resources: Sequence[Resource]) -> Probe:
 
 
 def _observed(resource: Resource, seen: Seen | Unreadable | None) -> Observed:
-    path, begin, end = _markers(resource)
+    path, begin, end = _markers(resource.name, resource.spec)
     if not isinstance(seen, Seen):
         # Without `create` the file must be there first: then the block is absent, and the step will say so.
         return seen
@@ -132,7 +133,7 @@ exit $?
 
 
 def _edit(change: Change) -> Script:
-    path, begin, end = _markers(change.resource)
+    path, begin, end = _markers(change.resource.name, change.resource.spec)
     # "-" cannot be the text of a block: those end in a newline.
     seen = change.before["block"] if change.before is not None else "-"
     new = f"{begin}\n{change.after['block']}{end}\n" if change.after is not None else ""

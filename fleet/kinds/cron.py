@@ -21,7 +21,9 @@ from fleet.model.value import State
 _NICKNAMES = ("@reboot", "@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 _RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _NAMES = ("", "", "", "jan feb mar apr may jun jul aug sep oct nov dec", "sun mon tue wed thu fri sat")
-_ITEM = re.compile(r"(\*|\w+)(?:-(\w+))?(?:/(\d+))?\Z")
+# A step needs a range, and no step is 0: cron ignores a file with anything else in it.
+_ITEM = re.compile(r"(?:\*|(\w+)-(\w+))(?:/0*[1-9]\d*)?\Z|(\w+)\Z", re.ASCII)
+_LINE = 998  # bytes of a command, or of a variable with its value; cron ignores what is longer, or cuts it
 
 
 class CronSpec(Spec):
@@ -35,8 +37,8 @@ class CronSpec(Spec):
     """
 
     schedule: str | None = Field(None, description="Five fields of crontab(5), or a nickname such as @daily.")
-    command: str | None = Field(None, description="One line, run by sh; a % is escaped for cron.")
-    user: Account = Field("root", description="Who it runs as.")
+    command: str | None = Field(None, description="One line, run by sh; what cron would take otherwise is escaped.")
+    user: Account = Field("root", description="Who it runs as, by name.")
     environment: Mapping[str, str] = Field(default_factory=dict, description="Variables above the job, e.g. MAILTO.")
     ensure: EnsureField = "present"
 
@@ -53,6 +55,13 @@ class CronSpec(Spec):
                 _check_item(item, number)
         return " ".join(fields)
 
+    @field_validator("user")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        if value.isdecimal():
+            raise ValueError("cron knows users by name only")
+        return value
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         given = self.schedule is not None and self.command is not None
@@ -63,6 +72,8 @@ class CronSpec(Spec):
         for name in self.environment:
             if not re.match(r"[A-Za-z_][A-Za-z0-9_]*\Z", name):
                 raise ValueError(f"{name!r} is not the name of a variable")
+        if any(len(line.encode(errors="surrogateescape")) > _LINE for line in (*_settings(self), _command(self))):
+            raise ValueError(f"cron reads {_LINE} bytes of a command or variable: put it into a file")
         return self
 
 
@@ -71,11 +82,15 @@ def _check_item(item: str, number: int) -> None:
     match = _ITEM.match(item)
     if match is None:
         raise ValueError(f"{item!r} is no part of a schedule")
-    for word in (match[1], match[2]):
-        if word is None or word == "*" or word.lower() in _NAMES[number].split():
-            continue
-        if not word.isdecimal() or not low <= int(word) <= high:
+    names = _NAMES[number].split()
+    ends = []
+    for word in filter(None, match.groups()):
+        value = names.index(word.lower()) + low if word.lower() in names else int(word) if word.isdecimal() else -1
+        if not low <= value <= high:
             raise ValueError(f"{word!r} is not between {low} and {high}")
+        ends.append(value)
+    if ends != sorted(ends):
+        raise ValueError(f"{item!r} would never come: a range goes upwards, and Sunday is 0 in `sun` and 7 in `5-7`")
 
 
 def check(name: str) -> None:
@@ -88,16 +103,35 @@ def _path(name: str) -> str:
     return f"/etc/cron.d/{name}"
 
 
-def _text(spec: CronSpec) -> bytes:
-    lines = [f"{name}={value}" for name, value in sorted(spec.environment.items())]
-    command = (spec.command or "").replace("%", "\\%")
-    return "\n".join([*lines, f"{spec.schedule} {spec.user} {command}", ""]).encode()
+def written(spec: CronSpec) -> bytes:
+    """The file, as cron reads it back: load_env() and do_command() of Debian's cron."""
+    job = f"{spec.schedule} {spec.user} {_command(spec)}"
+    return "\n".join([*_settings(spec), job, ""]).encode()
+
+
+def _settings(spec: CronSpec) -> list[str]:
+    return [f"{name}={_quoted(value)}" for name, value in sorted(spec.environment.items())]
+
+
+def _quoted(value: str) -> str:
+    """White space at the ends goes, and quotes; nothing can be escaped."""
+    if value and value == value.strip() and value[0] not in "'\"":
+        return value
+    quote = next((one for one in "\"'" if one not in value), "")
+    if not quote:
+        raise ValueError(f"cron cannot be told {value!r}: it holds both quotes")
+    return f"{quote}{value}{quote}"
+
+
+def _command(spec: CronSpec) -> str:
+    """A percent sign ends the command, and a backslash takes the meaning of one after it."""
+    return re.sub(r"\\{2,}|\\(?=%)|%", lambda found: "\\%" if found[0] == "%" else found[0] * 2, spec.command or "")
 
 
 def state(name: str, spec: CronSpec, content: bytes | None) -> State | None:
     if spec.ensure == "absent":
         return None
-    digest = hashlib.sha256(_text(spec)).hexdigest()
+    digest = hashlib.sha256(written(spec)).hexdigest()
     return {"type": "file", "sha256": digest, "owner": "root", "group": "root", "mode": "644"}
 
 
@@ -128,7 +162,7 @@ def _steps(change: Change) -> tuple[Step, ...]:
     seen = change.before["sha256"] if change.before is not None else ""
     if change.after is None:
         return (_path_steps.same(path, seen), _path_steps.remove(path))
-    return (Put(path, _text(change.resource.spec), seen, "root", "root", "644"),)
+    return (Put(path, written(change.resource.spec), seen, "root", "root", "644"),)
 
 
 KIND = Kind(

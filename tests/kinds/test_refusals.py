@@ -1,4 +1,4 @@
-"""What the Specs of package, user, group, service, command and sysctl refuse, and that they say what would be right."""
+"""What the Specs of the kinds that run or set something refuse, and that they say what would be right."""
 
 from __future__ import annotations
 
@@ -80,6 +80,20 @@ SPECS: list[tuple[str, dict[str, Any], str]] = [
     ("sysctl", {"value": True}, "a number or text"),
     ("sysctl", {"value": " "}, "a value of one line"),
     ("sysctl", {"value": 1, "ensure": "absent"}, "unless the setting is absent"),
+    ("cron", {"schedule": "* * *", "command": "x"}, "five fields"),
+    ("cron", {"schedule": "@Daily", "command": "x"}, "five fields"),
+    ("cron", {"schedule": "60 * * * *", "command": "x"}, "between 0 and 59"),
+    ("cron", {"schedule": "٣ * * * *", "command": "x"}, "no part of a schedule"),
+    ("cron", {"schedule": "*/0 * * * *", "command": "x"}, "no part of a schedule"),
+    ("cron", {"schedule": "5/2 * * * *", "command": "x"}, "no part of a schedule"),
+    ("cron", {"schedule": "*-5 * * * *", "command": "x"}, "no part of a schedule"),
+    ("cron", {"schedule": "10-5 * * * *", "command": "x"}, "would never come"),
+    ("cron", {"schedule": "* * * * sat-sun", "command": "x"}, "would never come"),
+    ("cron", {"schedule": "@daily", "command": "x", "user": 0}, "by name"),
+    ("cron", {"schedule": "@daily", "command": "x" * 999}, "998 bytes"),
+    ("cron", {"schedule": "@daily", "command": "%" * 500}, "998 bytes"),
+    ("cron", {"schedule": "@daily", "command": "x", "environment": {"A": "x" * 997}}, "998 bytes"),
+    ("cron", {"schedule": "@daily", "command": "x", "environment": {"A": "\"x'"}}, "quotes"),
 ]
 
 
@@ -87,3 +101,10 @@ SPECS: list[tuple[str, dict[str, Any], str]] = [
 def test_attributes_that_cannot_be_are_refused(kind: str, attributes: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         KINDS[kind].Spec(**attributes)
+
+
+def test_a_block_cannot_hold_the_line_that_ends_it() -> None:
+    spec = KINDS["block"].Spec(content="a\n# END fleet: x\nb\n")
+    with pytest.raises(ValueError, match="ends there"):
+        KINDS["block"].state("/etc/hosts#x", spec, b"a\n# END fleet: x\nb\n")
+    assert KINDS["block"].state("/etc/hosts#y", spec, b"a\n# END fleet: x\nb\n")
