@@ -54,7 +54,8 @@ def check(name: str) -> None:
 
 
 def _path(name: str) -> str:
-    return f"/etc/sysctl.d/60-fleet-{name}.conf"
+    """Read after /etc/sysctl.conf, which systemd-sysctl knows as 99-sysctl.conf: the last that is read counts."""
+    return f"/etc/sysctl.d/99-zz-fleet-{name}.conf"
 
 
 def _text(name: str, value: str) -> bytes:
@@ -73,7 +74,7 @@ for k do
   f=/proc/sys/ r=$k
   while case $r in *.*) : ;; *) false ;; esac; do f=$f${r%%.*}/; r=${r#*.}; done
   if [ -r "$f$r" ]; then n="$n $f$r"; fi
-  c=/etc/sysctl.d/60-fleet-$k.conf
+  c=/etc/sysctl.d/99-zz-fleet-$k.conf
   if [ -r "$c" ]; then
     e=empty l=; while IFS= read -r l; do e=; printf 'kept %s %s\\n' "$k" "$l"; done <"$c"
     if [ -n "$e$l" ]; then printf 'part %s %s\\n' "$k" "$l"; fi
