@@ -6,6 +6,7 @@ import asyncio
 import time
 from itertools import chain, repeat
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -26,18 +27,23 @@ async def left(path: Path, ahead: float, lived: float) -> int:
             await history.record(run, result("web-1"), "")
         await history.flush()
         wall = time.time() + (ahead + lived) * DAY
-        task = asyncio.create_task(
-            forgetting(history, lambda: 90 * DAY, Clocks(lambda: wall, lambda: next(monotonic)), asyncio.Event())
-        )
-        await _until_asleep(history)
+        clocks, sooner = Clocks(lambda: wall, lambda: next(monotonic)), Sooner()
+        task = asyncio.create_task(forgetting(history, lambda: 90 * DAY, clocks, sooner))
+        await sooner.awaited.wait()
         task.cancel()
         return len(await history.passes())
 
 
-async def _until_asleep(history: History) -> None:
-    before = history.commits
-    while history.commits == before:  # noqa: ASYNC110 - it writes once, then sleeps for hours
-        await asyncio.sleep(0)
+class Sooner(asyncio.Event):
+    """Says when it is waited for: then all that is due was forgotten."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.awaited = asyncio.Event()
+
+    async def wait(self) -> Literal[True]:
+        self.awaited.set()
+        return await super().wait()
 
 
 @pytest.mark.parametrize("ahead", [-4000.0, -1.0, 0.0, 1.0, 4000.0])
