@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from fleet.settings import Settings
@@ -13,13 +14,12 @@ FILES = ("key_file", "token_file", "hook_secret_file", "notify_file", "status_to
 
 def exposed(settings: Settings) -> Iterator[tuple[str, Path]]:
     """(setting, file) of each, unless it is in a directory that others may not enter. What cannot be asked is none."""
-    for name in FILES:
-        path: Path | None = getattr(settings, name)
-        try:
+    named = [(name, getattr(settings, name)) for name in FILES]
+    identities = [("age_dir", path) for path in sorted(settings.age_dir.glob("*.txt"))]
+    for name, path in (*named, *identities):
+        with suppress(OSError):
             if path is not None and _open(path.resolve()):
                 yield name, path
-        except OSError:
-            continue
 
 
 def _open(path: Path) -> bool:
