@@ -30,10 +30,11 @@ def _value(value: Any) -> Any:
 
 
 class SysctlSpec(Spec):
-    """A kernel setting.
+    """A kernel setting. A dot in the name of an interface is written as a slash, as in sysctl.d(5).
 
     sysctl:
       net.ipv4.ip_forward: {value: 1}
+      net.ipv4.conf.bond0/10.forwarding: {value: 1}
     """
 
     value: Annotated[str | None, BeforeValidator(_value, json_schema_input_type=str | int | None)] = Field(
@@ -49,13 +50,13 @@ class SysctlSpec(Spec):
 
 
 def check(name: str) -> None:
-    if not re.match(r"[a-z0-9_-]+(\.[A-Za-z0-9_:@-]+)+\Z", name):
-        raise ValueError("expected a name with dots, such as net.ipv4.ip_forward")
+    if not re.match(r"[a-z0-9_-]+(\.[A-Za-z0-9_:@-]+(/[A-Za-z0-9_:@-]+)*)+\Z", name):
+        raise ValueError("expected a name with dots, such as net.ipv4.ip_forward; a slash is a dot inside a part")
 
 
 def _path(name: str) -> str:
     """Read after /etc/sysctl.conf, which systemd-sysctl knows as 99-sysctl.conf: the last that is read counts."""
-    return f"/etc/sysctl.d/99-zz-fleet-{name}.conf"
+    return f"/etc/sysctl.d/99-zz-fleet-{name.replace('/', '.')}.conf"
 
 
 def _text(name: str, value: str) -> bytes:
@@ -66,15 +67,15 @@ def state(name: str, spec: SysctlSpec, content: bytes | None) -> State | None:
     return None if spec.ensure == "absent" else {"live": spec.value, "persistent": spec.value}
 
 
-# Each argument is a name. One grep reads all live values, however many there are: the shell reads byte by byte, and a
-# setting gives its first byte only to who asks so. `part`: what stands after the last newline, and an empty file.
+# Each argument is a path below /proc/sys. One grep reads all live values, however many there are: the shell reads byte
+# by byte, and a setting gives its first byte only to who asks so. `part`: what stands after the last newline, and an empty file.
 _LOOK = """\
 n=
 for k do
-  f=/proc/sys/ r=$k
-  while case $r in *.*) : ;; *) false ;; esac; do f=$f${r%%.*}/; r=${r#*.}; done
-  if [ -r "$f$r" ]; then n="$n $f$r"; fi
-  c=/etc/sysctl.d/99-zz-fleet-$k.conf
+  if [ -r "/proc/sys/$k" ]; then n="$n /proc/sys/$k"; fi
+  c=/etc/sysctl.d/99-zz-fleet- r=$k
+  while case $r in */*) : ;; *) false ;; esac; do c=$c${r%%/*}.; r=${r#*/}; done
+  c=$c$r.conf
   if [ -r "$c" ]; then
     e=empty l=; while IFS= read -r l; do e=; printf 'kept %s %s\\n' "$k" "$l"; done <"$c"
     if [ -n "$e$l" ]; then printf 'part %s %s\\n' "$k" "$l"; fi
@@ -99,13 +100,18 @@ def observe(resources: Sequence[Resource]) -> Probe:
             elif line.startswith(b"/proc/sys/"):
                 path, _, value = line.partition(b":")
                 live[_shown(path)] = " ".join([*live.get(_shown(path), "").split(), *_shown(value).split()])
-        return {r.id: _observed(r, live.get(_live(r.name)), kept.get(r.name)) for r in resources}
+        return {r.id: _observed(r, live.get(_live(r.name)), kept.get(_below(r.name))) for r in resources}
 
-    return Probe(Script(_LOOK, tuple(r.name for r in resources)), read)
+    return Probe(Script(_LOOK, tuple(_below(r.name) for r in resources)), read)
+
+
+def _below(name: str) -> str:
+    """Its path below /proc/sys: dots and slashes change places."""
+    return name.translate({ord("."): "/", ord("/"): "."})
 
 
 def _live(name: str) -> str:
-    return "/proc/sys/" + name.replace(".", "/")
+    return f"/proc/sys/{_below(name)}"
 
 
 def _observed(resource: Resource, live: str | None, text: bytes | None) -> Observed:
@@ -130,18 +136,13 @@ def fix(changes: Sequence[Change]) -> Mapping[str, tuple[Step, ...]]:
 
 # As the look read it: white space is all the same.
 _SAME = """\
-f=/proc/sys/ r=$1 w=
-while case $r in *.*) : ;; *) false ;; esac; do f=$f${r%%.*}/; r=${r#*.}; done
+w=
 set -f
-for x in $(cat -- "$f$r" </dev/null); do w="$w${w:+ }$x"; done
+for x in $(cat -- "$1" </dev/null); do w="$w${w:+ }$x"; done
 [ "$w" = "$2" ] && return
 printf '%s\\n' "$1 is no longer as it was seen"; return 1
 """
-_SET = """\
-f=/proc/sys/ r=$1
-while case $r in *.*) : ;; *) false ;; esac; do f=$f${r%%.*}/; r=${r#*.}; done
-printf '%s\\n' "$2" >"$f$r"
-"""
+_SET = """printf '%s\\n' "$2" >"$1"\n"""
 
 
 def _steps(change: Change) -> tuple[Step, ...]:
@@ -153,7 +154,7 @@ def _steps(change: Change) -> tuple[Step, ...]:
     if before.get("persistent") != after["persistent"]:
         steps.append(Put(path, _text(name, after["persistent"]), seen, "root", "root", "644"))
     if before.get("live") != after["live"]:
-        steps += (Guard(_SAME, (name, before["live"])), Script(_SET, (name, after["live"])))
+        steps += (Guard(_SAME, (_live(name), before["live"])), Script(_SET, (_live(name), after["live"])))
     return tuple(steps)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from fleet.kinds import _accounts, _paths, authorized_key
+from fleet.kinds import _accounts, _paths, authorized_key, sysctl
 from fleet.kinds._paths_answer import Seen, read_answer
 from fleet.model.step import Outcome, Status
 from tests.describe import resource
@@ -70,3 +71,20 @@ def test_a_key_is_proven_by_the_files_that_sshd_reads_unless_they_stand_elsewher
     output = said(shell, stub + probe.script.text, *probe.script.args)
     vouched = probe.vouch(Outcome("look:0", Status.OK, 0, output))
     assert vouched == ({} if linked else {keys[0].id: ("/etc/passwd", "/etc/nsswitch.conf", *files)})
+
+
+@in_each_shell
+def test_a_setting_of_an_interface_with_a_dot_is_where_the_kernel_has_it(shell: str, tmp_path: Path) -> None:
+    """sysctl.d(5): after a dot as the first separator, dots and slashes change places."""
+    one = resource("sysctl", "net.ipv4.conf.bond0/10.forwarding", value=1)
+    live = tmp_path / "proc/sys/net/ipv4/conf/bond0.10/forwarding"
+    file = tmp_path / "etc/sysctl.d/99-zz-fleet-net.ipv4.conf.bond0.10.forwarding.conf"
+    for path, text in ((live, "0\n"), (file, "net.ipv4.conf.bond0/10.forwarding = 1\n")):
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    probe = sysctl.KIND.observe([one])
+    text = probe.script.text.replace("/proc/", f"{tmp_path}/proc/").replace("/etc/", f"{tmp_path}/etc/")
+    output = said(shell, text, *probe.script.args).replace(f"{tmp_path}/".encode(), b"/")
+    (found,) = probe.read(Outcome("look:0", Status.OK, 0, output)).values()
+    assert isinstance(found, Mapping) and (found["live"], found["persistent"]) == ("0", "1")
+    assert sysctl.KIND.witness(one) == tuple(f"/{path.relative_to(tmp_path)}" for path in (file, live))

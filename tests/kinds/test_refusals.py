@@ -27,6 +27,9 @@ NAMES = [
     ("sysctl", "net/ipv4/ip_forward", "a name with dots"),
     ("sysctl", "net.ipv4.*", "a name with dots"),
     ("sysctl", "net..x", "a name with dots"),
+    ("sysctl", "net.//.x", "a name with dots"),
+    ("sysctl", "net./x", "a name with dots"),
+    ("sysctl", "net.x/", "a name with dots"),
     ("command", "", "empty"),
 ]
 
@@ -47,6 +50,7 @@ def test_a_name_that_cannot_be_is_refused(kind: str, name: str, says: str) -> No
         ("service", "getty@tty1"),
         ("service", "dev-disk-by\\x2dlabel.mount"),
         ("sysctl", "net.ipv4.conf.eth0.rp_filter"),
+        ("sysctl", "net.ipv4.conf.bond0/10.rp_filter"),
     ],
 )
 def test_an_odd_name_that_can_be_is_taken(kind: str, name: str) -> None:
