@@ -68,7 +68,8 @@ def state(name: str, spec: SysctlSpec, content: bytes | None) -> State | None:
 
 
 # Each argument is a path below /proc/sys. One grep reads all live values, however many there are: the shell reads byte
-# by byte, and a setting gives its first byte only to who asks so. `part`: what stands after the last newline, and an empty file.
+# by byte, and a setting gives its first byte only to who asks so. `part`: what stands after the last newline, and an
+# empty file.
 _LOOK = """\
 n=
 for k do
